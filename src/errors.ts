@@ -1,0 +1,70 @@
+/** One row of the table: what a code means to a client (`status`, `message`) and to the operator who reads the log (`nextStep`). */
+interface ErrorRow {
+  readonly status: number
+  readonly message: string
+  readonly nextStep: string
+}
+
+/**
+ * Every error that the service answers with. A code is stable: clients and alerts may depend on it.
+ * A 5xx message is all that a client ever learns; the cause goes to the log alone.
+ */
+export const ERRORS = {
+  REQUEST_INVALID: { status: 400, message: 'The request is not valid', nextStep: 'Correct the named field' },
+  BODY_NOT_JSON: { status: 400, message: 'The body is not valid JSON', nextStep: 'Send a JSON object' },
+  KEY_REFUSED: { status: 401, message: 'A valid API key is required', nextStep: 'Send Authorization: Bearer <API_KEY>' },
+  ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route', nextStep: 'GET / lists the endpoints' },
+  SESSION_NOT_FOUND: { status: 404, message: 'This session does not exist or has expired', nextStep: 'Send the message without session_id to start a new one' },
+  APPROVAL_NOT_PENDING: { status: 409, message: 'No question is waiting for an answer', nextStep: 'Nothing to do: the question was answered or never asked' },
+  APPROVAL_SUPERSEDED: { status: 409, message: 'This is not the question that is waiting', nextStep: 'Read the session for the pending approval_id' },
+  APPROVAL_OUTCOME_UNKNOWN: {
+    status: 409,
+    message: 'An earlier answer was cut off: the action may or may not have happened. Please check, then answer the question again',
+    nextStep: 'Send any message to see the question under its new approval_id'
+  },
+  BODY_TOO_LARGE: { status: 413, message: 'The body is larger than 256 KiB', nextStep: 'Send less' },
+  MEDIA_TYPE_UNSUPPORTED: { status: 415, message: 'The body must be application/json', nextStep: 'Send Content-Type: application/json' },
+  DECISION_REFUSED: { status: 422, message: 'The decision does not fit the question', nextStep: 'Read approval_data for what may be decided' },
+  TURN_QUEUE_FULL: { status: 429, message: 'Too many messages are waiting for this session', nextStep: 'Wait for the answers, or raise MAX_QUEUED_TURNS' },
+  INTERNAL: { status: 500, message: 'Something went wrong', nextStep: 'Find the cause in the log under the request id' },
+  AGENT_FAILED: { status: 502, message: 'The agent could not answer. Please try again', nextStep: 'Find the cause in the log under the request id' },
+  STORE_UNAVAILABLE: { status: 503, message: 'The session cannot be saved at the moment. Please try again', nextStep: 'Check the disk that holds the session file' },
+  CONVERSATIONS_UNAVAILABLE: {
+    status: 503,
+    message: 'The conversation cannot be saved at the moment. Please try again',
+    nextStep: 'Check the disk that holds the conversations'
+  },
+  SERVICE_STOPPING: { status: 503, message: 'The service is restarting. Please try again', nextStep: 'Nothing to do: the next start takes over' },
+  AGENT_TIMEOUT: { status: 504, message: 'The agent took too long to answer. Please try again', nextStep: 'Raise AGENT_TIMEOUT_SECONDS, or look into the agent' },
+  // Below: errors that end a start; they never reach a client.
+  SETTING_INVALID: { status: 500, message: 'A setting is not valid', nextStep: 'Correct the named setting' },
+  FILE_LOCKED: { status: 500, message: 'Another process has the file', nextStep: 'Stop the other process, or give this one a file of its own' },
+  FILE_INVALID: { status: 500, message: 'The file cannot be used', nextStep: 'Look at the named file' }
+} as const satisfies Record<string, ErrorRow>
+
+/** A stable error code, `NOUN_STATE`. */
+export type ErrorCode = keyof typeof ERRORS
+
+/** What an error may add to its row of the table. */
+export interface ErrorDetails {
+  /** Replaces the table's message. Shown to clients for a status below 500, and in the line that ends a start. */
+  readonly message?: string
+  readonly cause?: unknown
+  /** Seconds after which a retry makes sense; sent as `Retry-After` (RFC 9110, 10.2.3). */
+  readonly retryAfterSeconds?: number
+}
+
+/** An error of the table: thrown anywhere on the lower floors, turned into an answer by the errors plugin. */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError'
+  readonly code: ErrorCode
+  readonly statusCode: number
+  readonly retryAfterSeconds: number | undefined
+
+  constructor (code: ErrorCode, details: ErrorDetails = {}) {
+    super(details.message ?? ERRORS[code].message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.statusCode = ERRORS[code].status
+    this.retryAfterSeconds = details.retryAfterSeconds
+  }
+}

@@ -1,0 +1,104 @@
+import type { Session } from './session.ts'
+
+/** What a store found when it opened. */
+export interface LoadReport {
+  readonly loaded: number
+  /** Sessions that had been silent too long: not loaded. */
+  readonly expired: number
+  /** Rows that could not be read: set aside. */
+  readonly rejected: number
+  /** The threads of the expired sessions that no loaded session refers to: their conversations are to be forgotten. */
+  readonly expiredThreads: readonly string[]
+}
+
+/** Whether the store can save. */
+export interface StoreStatus {
+  /** `csv`, `postgres`, `redis`. */
+  readonly kind: string
+  readonly canSave: boolean
+  /** Why not, in words for an operator; no path, no content. */
+  readonly reason?: string
+}
+
+/** Which sessions a page is cut from; several conditions are all to hold. */
+export interface SessionQuery {
+  readonly limit: number
+  /** A `nextCursor` of an earlier page; valid across restarts. */
+  readonly cursor?: string
+  readonly platform?: string
+  readonly hasPendingApproval?: boolean
+}
+
+/** Longest silent first: a walk may meet a session twice and misses none. */
+export interface SessionPage {
+  readonly sessions: readonly Session[]
+  /** All that match, not just this page. */
+  readonly count: number
+  readonly nextCursor: string | null
+}
+
+/** How many sessions there are. */
+export interface SessionCount {
+  readonly count: number
+  readonly pendingApprovals: number
+  readonly byPlatform: Readonly<Record<string, number>>
+}
+
+/** The right to run a turn of one session. */
+export interface SessionLock {
+  /** Lets the next waiter in; a second call does nothing. */
+  release (): void
+}
+
+/** How to wait for a lock. */
+export interface LockOptions {
+  /** Refuses with TURN_QUEUE_FULL when as many are waiting already; without it, no bound. */
+  readonly maxWaiting?: number
+  /** Leaves the queue when aborted, rejecting with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The contract that every store keeps; `test/contract/session-store.ts` is its proof.
+ *
+ * *Promise.* A change is durable before its promise resolves; a change that fails leaves the session as it was and rejects with
+ * STORE_UNAVAILABLE. Reads never show a change that is not durable yet. Changes of one session are applied one after another, each to the
+ * result of the one before. A session silent for longer than the timeout is absent from every read, unless its lock is held.
+ *
+ * *Not promised.* No order between changes of different sessions; a lock does not guard against changes by others, it only makes turns wait.
+ */
+export interface SessionStore {
+  /** Loads what is there. Call once, before anything else; a store that failed to open never writes. */
+  open (): Promise<LoadReport>
+  /** Waits for the changes under way, then lets go of everything. Safe to call in any state, and twice. */
+  close (): Promise<void>
+  status (): StoreStatus
+
+  get (sessionId: string): Promise<Session | undefined>
+  /** A person's sessions, most recently active first; of one platform, if named. */
+  findByUser (userId: string, platform?: string): Promise<Session[]>
+  /** Which of these threads a session refers to. */
+  findThreads (threadIds: readonly string[]): Promise<Set<string>>
+  list (query: SessionQuery): Promise<SessionPage>
+  count (): Promise<SessionCount>
+
+  /** Adds a session; rejects with REQUEST_INVALID if its id is taken. */
+  create (session: Session): Promise<void>
+  /**
+   * The most recently active session of this person on this platform, else the one that `create` makes: of calls at the same time one
+   * creates, the others continue.
+   */
+  continueOrCreate (userId: string, platform: string, create: () => Session): Promise<{ session: Session, isNew: boolean }>
+  /**
+   * Replaces a session by what `change` makes of it and resolves to that. `change` may be called again, must not wait, and may throw to
+   * refuse: the error reaches the caller and nothing changes. Rejects with SESSION_NOT_FOUND.
+   */
+  update (sessionId: string, change: (session: Session) => Session): Promise<Session>
+  /** Removes a session and resolves to it, or to undefined if there was none. */
+  delete (sessionId: string): Promise<Session | undefined>
+  /** Removes the sessions whose last activity is before the cut-off, save those whose lock is held, and resolves to them. */
+  removeSilentSince (cutoffMs: number): Promise<Session[]>
+
+  /** Resolves when all that asked for this session's lock earlier have released it. Needs no session to exist. */
+  lock (sessionId: string, options?: LockOptions): Promise<SessionLock>
+}
