@@ -9,5 +9,10 @@ export default [
       curly: ['error', 'multi-line'],
       'max-len': ['error', { code: 150, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }]
     }
+  },
+  {
+    // tests take answers apart by the names that they have on the wire
+    files: ['test/**', 'bench/**'],
+    rules: { camelcase: ['error', { properties: 'never', allow: ['_id$'] }] }
   }
 ]

@@ -1,0 +1,134 @@
+import { dirname, join } from 'node:path'
+import { parseEnv } from 'node:util'
+import { KindGuard, Type, type Static, type TSchema } from '@sinclair/typebox'
+
+/** A hundred years: a cut-off that far back is still a valid date. */
+const MAX_TIMEOUT_MINUTES = 52_560_000
+
+/** `setInterval` fires at once when asked to wait longer than 2^31 - 1 ms. */
+const MAX_INTERVAL_MINUTES = 35_790
+
+// `title` says what a text may be, in the line that refuses another; `writeOnly` marks a secret (both are JSON Schema's own words)
+const url = { pattern: '^https?://[^\\s/]\\S*$', title: 'a URL that starts with http:// or https://' }
+const secret = { pattern: '^[\\x21-\\x7e]+$', title: 'ASCII characters without spaces', writeOnly: true }
+
+/** The settings: the one place where each has its name, type, default and text. */
+export const Config = Type.Object({
+  HOST: Type.String({ pattern: '^\\S+$', title: 'an address or a host name', default: '127.0.0.1', description: 'Address to listen on; 0.0.0.0 for all' }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000, description: 'Port to listen on; 0 for any that is free' }),
+  SESSIONS_CSV_PATH: Type.String({
+    minLength: 1, default: 'sessions.csv', description: 'File that keeps the sessions; its journal and lock stand beside it'
+  }),
+  SESSIONS_FSYNC: Type.Union([Type.Literal('always'), Type.Literal('never')], {
+    default: 'always', description: 'always: a saved session survives a power cut. never: it survives a crash of the process, and saving costs less'
+  }),
+  SESSION_TIMEOUT_MINUTES: Type.Number({
+    exclusiveMinimum: 0, maximum: MAX_TIMEOUT_MINUTES, default: 60, description: 'Silence after which a session has ended; fractions are allowed'
+  }),
+  CLEANUP_INTERVAL_MINUTES: Type.Number({
+    exclusiveMinimum: 0, maximum: MAX_INTERVAL_MINUTES, default: 5, description: 'Time between two sweeps of ended sessions; fractions are allowed'
+  }),
+  CONVERSATIONS_PATH: Type.Optional(Type.String({
+    minLength: 1, description: 'File that keeps the conversations; conversations.sqlite beside SESSIONS_CSV_PATH if not set'
+  })),
+  KEEP_CONVERSATIONS: Type.Boolean({ default: false, description: 'Keep the conversation of a session that has ended' }),
+  MODEL: Type.Optional(Type.String({
+    pattern: '^[a-z][a-z0-9_-]*[:/]\\S+$',
+    title: 'provider:model or provider/model',
+    description: 'Model of the built-in agent, as provider:model or provider/model; the offline model if not set'
+  })),
+  OPENAI_API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key for models of openai' })),
+  OPENAI_BASE_URL: Type.Optional(Type.String({ ...url, description: 'Another server that speaks the API of OpenAI' })),
+  ANTHROPIC_API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key for models of anthropic' })),
+  OLLAMA_BASE_URL: Type.Optional(Type.String({ ...url, description: 'Server for models of ollama; its usual local address if not set' })),
+  PENDING_TEXT: Type.Union([Type.Literal('repeat'), Type.Literal('reject')], {
+    default: 'repeat', description: 'What a text that is no decision does to a waiting question. repeat: asks again. reject: rejects, the text being the reason'
+  }),
+  MAX_QUEUED_TURNS: Type.Integer({ minimum: 0, default: 8, description: 'Messages of one session that may wait for their turn; more are refused' }),
+  AGENT_TIMEOUT_SECONDS: Type.Number({ exclusiveMinimum: 0, maximum: 3600, default: 120, description: 'Time that the agent has for one turn' }),
+  SHUTDOWN_GRACE_SECONDS: Type.Number({
+    minimum: 0, maximum: 600, default: 4, description: 'Time from the signal to the exit: running turns may finish, then they are cancelled'
+  }),
+  API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key that clients must send; anyone may call if not set' })),
+  DEBUG: Type.Boolean({ default: false, description: 'Log at level debug; never what people or the agent say' })
+})
+export type Config = Readonly<Static<typeof Config>>
+
+/** Variables by name, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const SETTINGS: ReadonlyMap<string, TSchema> = new Map(Object.entries<TSchema>(Config.properties))
+
+/** The names of the settings that must not appear in a log or a message. */
+export const SECRET_SETTINGS: ReadonlySet<string> = new Set([...SETTINGS].filter(([, schema]) => schema.writeOnly === true).map(([name]) => name))
+
+const BOOLEAN_WORDS: ReadonlyMap<string, string> = new Map([
+  ['true', 'true'], ['1', 'true'], ['yes', 'true'], ['on', 'true'],
+  ['false', 'false'], ['0', 'false'], ['no', 'false'], ['off', 'false']
+])
+
+/**
+ * The text of a `.env` file and the environment as one: the environment wins. White space around a value does not count (a file with CRLF,
+ * read by `docker --env-file`, leaves a CR behind), and a value that is empty then counts as not set, so that it hides no other.
+ */
+export function mergeEnvironment (dotenvText: string, env: Environment): Record<string, string> {
+  const merged = new Map<string, string>()
+  // without its BOM, or the first name of the file would start with one
+  for (const source of [parseEnv(dotenvText.replace(/^\uFEFF/, '')), env]) {
+    for (const [name, value = ''] of Object.entries(source)) {
+      if (value.trim() !== '') merged.set(name, value.trim())
+    }
+  }
+  return Object.fromEntries(merged)
+}
+
+/** The settings among the variables, in the words that the validator knows. */
+export function selectSettings (env: Environment): Record<string, string> {
+  const selected: Record<string, string> = {}
+  for (const [name, schema] of SETTINGS) {
+    const value = env[name]
+    if (value !== undefined) selected[name] = normalizeWord(value, schema)
+  }
+  return selected
+}
+
+function normalizeWord (value: string, schema: TSchema): string {
+  if (KindGuard.IsBoolean(schema)) return BOOLEAN_WORDS.get(value.toLowerCase()) ?? value
+  // ajv coerces "Infinity" and "1e400", then skips the maximum of what is not finite; it refuses "NaN"
+  if (KindGuard.IsNumber(schema) || KindGuard.IsInteger(schema)) return Number.isFinite(Number(value)) ? value : 'NaN'
+  return value
+}
+
+/** One line on a setting that was refused: its name, what it may be, what it was. */
+export function formatRefusal (name: string, received: string | undefined): string {
+  const schema = SETTINGS.get(name)
+  return `${name} must be ${schema === undefined ? 'left out' : formatExpectation(schema)}, received ${formatReceived(name, received)}`
+}
+
+/** Where the conversations are kept: as set, otherwise beside the sessions. */
+export function resolveConversationsPath (config: Pick<Config, 'SESSIONS_CSV_PATH' | 'CONVERSATIONS_PATH'>): string {
+  return config.CONVERSATIONS_PATH ?? join(dirname(config.SESSIONS_CSV_PATH), 'conversations.sqlite')
+}
+
+function formatExpectation (schema: TSchema): string {
+  if (KindGuard.IsBoolean(schema)) return 'true or false (or 1, 0, yes, no, on, off)'
+  if (KindGuard.IsInteger(schema)) return `an integer ${formatRange(schema)}`
+  if (KindGuard.IsNumber(schema)) return `a number ${formatRange(schema)}`
+  if (KindGuard.IsUnion(schema)) return schema.anyOf.map(choice => String(choice.const)).join(' or ')
+  return schema.title ?? 'a text'
+}
+
+function formatRange ({ minimum, exclusiveMinimum, maximum }: { minimum?: number, exclusiveMinimum?: number, maximum?: number }): string {
+  if (exclusiveMinimum !== undefined) return `above ${exclusiveMinimum}${maximum === undefined ? '' : ` and at most ${maximum}`}`
+  return maximum === undefined ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`
+}
+
+/** A password stands before an `@` or behind a `?`; a key that was pasted into the wrong line starts with `sk-`. */
+const CREDENTIAL_PATTERN = /^sk-|@|:\/\/.*\?/s
+
+function formatReceived (name: string, received: string | undefined): string {
+  if (received === undefined) return 'nothing'
+  if (SECRET_SETTINGS.has(name) || CREDENTIAL_PATTERN.test(received)) return 'a value that is not shown'
+  // JSON keeps to one line, save for the line breaks of Unicode
+  return JSON.stringify(received.length > 100 ? `${received.slice(0, 100)}…` : received).replace(/[\u007f-\u009f\u2028\u2029]/g, ' ')
+}
