@@ -7,7 +7,7 @@ export const ID_PATTERN = '^[A-Za-z0-9._:-]{1,128}$'
 export const PLATFORM_PATTERN = '^[a-z][a-z0-9_-]{0,31}$'
 
 /** A JSON object of any content. */
-export const JsonObject = Type.Record(Type.String(), Type.Unknown())
+export const JsonObject = Type.Unsafe<Record<string, unknown>>(Type.Object({}, { additionalProperties: true }))
 export type JsonObject = Static<typeof JsonObject>
 
 /**

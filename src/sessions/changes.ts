@@ -1,0 +1,112 @@
+import { ServiceError } from '../errors.ts'
+import type { SessionTable } from './memory.ts'
+import { MultiMap } from './multi-map.ts'
+import { compareActivity } from './order.ts'
+import type { Session } from './session.ts'
+
+/**
+ * What a group of changes makes of the table, laid over it: the changes of the group see each other, readers of the table see none of them
+ * until `apply`. The table must not change meanwhile.
+ */
+export class Changes {
+  readonly #table: SessionTable
+  readonly #prepare: (session: Session) => void
+  /** By id; undefined is a removal. */
+  readonly #changed = new Map<string, Session | undefined>()
+  readonly #byUser = new MultiMap()
+
+  /** @param prepare Called with each session before it is put; throws to refuse one that cannot be saved. */
+  constructor (table: SessionTable, prepare: (session: Session) => void) {
+    this.#table = table
+    this.#prepare = prepare
+  }
+
+  get size (): number {
+    return this.#changed.size
+  }
+
+  get (sessionId: string): Session | undefined {
+    const session = this.#getStored(sessionId)
+    return session !== undefined && this.#table.isLive(session) ? session : undefined
+  }
+
+  /** @throws ServiceError REQUEST_INVALID if the id is taken, by an expired session too. */
+  add (session: Session): void {
+    if (this.#getStored(session.sessionId) !== undefined) {
+      throw new ServiceError('REQUEST_INVALID', { message: 'session_id is taken' })
+    }
+    this.#put(session)
+  }
+
+  /** @throws ServiceError SESSION_NOT_FOUND. */
+  update (sessionId: string, change: (session: Session) => Session): Session {
+    const session = this.get(sessionId)
+    if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+    const changed = change(session)
+    if (changed === session) return session
+    if (changed.sessionId !== sessionId) throw new TypeError('A change must keep the sessionId')
+    this.#put(changed)
+    return changed
+  }
+
+  remove (sessionId: string): Session | undefined {
+    const session = this.get(sessionId)
+    if (session !== undefined) this.#changed.set(sessionId, undefined)
+    return session
+  }
+
+  /** The most recently active session of this person on this platform. */
+  findLatest (userId: string, platform: string): Session | undefined {
+    const untouched = this.#table.findByUser(userId, platform).filter(({ sessionId }) => !this.#changed.has(sessionId))
+    const touched = [...this.#byUser.get(userId)]
+      .map((id) => this.#changed.get(id))
+      .filter((session) => session !== undefined)
+      .filter((session) => session.userId === userId && session.platform === platform && this.#table.isLive(session))
+    return [...untouched, ...touched].sort((a, b) => compareActivity(b, a))[0]
+  }
+
+  /** Removes the sessions whose last activity is before the cut-off, save those whose lock is held. */
+  removeSilentSince (cutoffMs: number): Session[] {
+    const untouched = [...this.#table.silentSince(cutoffMs)].filter(({ sessionId }) => !this.#changed.has(sessionId))
+    const touched = [...this.#changed.values()].filter((session) => session !== undefined)
+    const removed = [...untouched, ...touched]
+      .filter(({ sessionId, lastActivityMs }) => lastActivityMs < cutoffMs && !this.#table.isHeld(sessionId))
+    for (const { sessionId } of removed) this.#changed.set(sessionId, undefined)
+    return removed
+  }
+
+  /** The sessions that are new or other than in the table. */
+  changed (): Session[] {
+    return [...this.#changed.values()].filter((session) => session !== undefined)
+  }
+
+  /** The table as it will be, longest silent first. */
+  * walk (): Generator<Session> {
+    const added = this.changed().sort(compareActivity)
+    let next = 0
+    for (const session of this.#table.walk()) {
+      if (this.#changed.has(session.sessionId)) continue
+      for (let before = added[next]; before !== undefined && compareActivity(before, session) < 0; before = added[++next]) yield before
+      yield session
+    }
+    yield * added.slice(next)
+  }
+
+  /** Makes the table what was laid over it. */
+  apply (): void {
+    for (const [sessionId, session] of this.#changed) {
+      if (session === undefined) this.#table.remove(sessionId)
+      else this.#table.put(session)
+    }
+  }
+
+  #getStored (sessionId: string): Session | undefined {
+    return this.#changed.has(sessionId) ? this.#changed.get(sessionId) : this.#table.getStored(sessionId)
+  }
+
+  #put (session: Session): void {
+    this.#prepare(session)
+    this.#changed.set(session.sessionId, session)
+    this.#byUser.add(session.userId, session.sessionId)
+  }
+}

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto'
+import { basename, dirname, extname, join } from 'node:path'
+import type { Log } from '../../log.ts'
+import { isErrno, type FileOperations, type FileState } from './files.ts'
+import { readChunks, readLines, type ReadFile } from './lines.ts'
+import { ifPresent } from './path.ts'
+import { ignoreErrors, syncFolder, writeNewFile } from './rewrite.ts'
+import { formatFileTime } from './time.ts'
+
+/** What others did to the file since it was last read or written here. */
+export type ForeignChange = 'none' | 'changed' | 'removed'
+
+/** What the session file is made with. */
+export interface SessionFileOptions {
+  readonly files: FileOperations
+  /** Links resolved: a rename replaces a link, not what it points to. */
+  readonly realPath: string
+  /** The name under which the file is configured; files kept beside it are named after it. */
+  readonly name: string
+  readonly isSynced: boolean
+  readonly now: () => number
+  readonly log: Log
+}
+
+/**
+ * The session file, as a whole.
+ *
+ * *Promise.* Whoever opens the file reads either what was there before a `replace` or all that came with it. What somebody else put there
+ * meanwhile is kept under another name before it is replaced. A `replace` that rejects leaves the file whole and no other file behind.
+ *
+ * *Not promised.* A change by others between the last look and the rename, some hundred microseconds later, is lost.
+ */
+export class SessionFile {
+  readonly #options: SessionFileOptions
+  /** How the file looked when it was last found to be ours. */
+  #state: FileState | undefined
+  /** The checksums that our file can have: two while a rename failed and may have happened all the same. */
+  #ours: readonly string[] = []
+  /** The checksum of what others wrote and is kept already. */
+  #kept: string | undefined
+
+  constructor (options: SessionFileOptions) {
+    this.#options = options
+  }
+
+  get #temporaryPath (): string {
+    return `${this.#options.realPath}.tmp`
+  }
+
+  /** Removes what a killed run left, and reads the file; undefined if there is none. */
+  async read (): Promise<ReadFile | undefined> {
+    const { files, realPath } = this.#options
+    await ifPresent(files.remove(this.#temporaryPath))
+    const file = await ifPresent(files.open(realPath))
+    if (file === undefined) return undefined
+    try {
+      const read = await readLines(file)
+      this.#state = read.state
+      this.#ours = [read.sha256]
+      return read
+    } finally {
+      await file.close()
+    }
+  }
+
+  /**
+   * Replaces the file. Where others changed or removed it, their content is kept first if `overwrites`, else the file stays as it is.
+   */
+  async replace (chunks: () => Iterable<Buffer>, { overwrites }: { overwrites: boolean }): Promise<void> {
+    const { files, realPath, isSynced } = this.#options
+    const sha256 = await this.#writeTemporary(chunks)
+    const known = this.#ours
+    try {
+      // As late as can be: what others do after this look is lost.
+      if (!await this.#makeWay(overwrites)) {
+        await files.remove(this.#temporaryPath)
+        return
+      }
+      this.#state = undefined
+      this.#ours = [...known, sha256]
+      await files.rename(this.#temporaryPath, realPath)
+    } catch (error) {
+      await ignoreErrors(files.remove(this.#temporaryPath))
+      throw error
+    }
+    this.#ours = [sha256]
+    this.#kept = undefined
+    if (isSynced) await syncFolder(files, dirname(realPath))
+    this.#state = await files.stat(realPath)
+  }
+
+  /** Looks whether others changed the file; equal bytes are no change. */
+  async findForeignChange (): Promise<ForeignChange> {
+    return (await this.#look()).change
+  }
+
+  /** Writes a file of its own beside the session file, durably and never over another one, and resolves to its name. */
+  async keep (kind: 'rejected' | 'conflict', chunks: () => Iterable<Buffer> | AsyncIterable<Buffer>): Promise<{ name: string, sha256: string }> {
+    const { files, realPath, name, isSynced, now } = this.#options
+    const stem = `${basename(name, extname(name))}_${kind}_${formatFileTime(now())}`
+    for (let attempt = 1; ; attempt++) {
+      const kept = attempt === 1 ? `${stem}.csv` : `${stem}_${attempt}.csv`
+      try {
+        const sha256 = await writeNewFile(files, join(dirname(realPath), kept), chunks(), { isSynced })
+        // The session file changes next: a power cut must not leave that change alone.
+        if (isSynced) await syncFolder(files, dirname(realPath))
+        return { name: kept, sha256 }
+      } catch (error) {
+        if (!isErrno(error, 'EEXIST')) throw error
+      }
+    }
+  }
+
+  async #writeTemporary (chunks: () => Iterable<Buffer>): Promise<string> {
+    const { files, realPath, isSynced } = this.#options
+    const like = await ifPresent(files.stat(realPath))
+    const write = (): Promise<string> => writeNewFile(files, this.#temporaryPath, chunks(), { isSynced, like })
+    try {
+      return await write()
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error
+      // An earlier attempt could not even remove it. It is ours: the lock keeps other writers away.
+      await files.remove(this.#temporaryPath)
+      return await write()
+    }
+  }
+
+  /** Resolves to false if the file is to stay as it is. */
+  async #makeWay (overwrites: boolean): Promise<boolean> {
+    const { change, sha256 } = await this.#look()
+    if (change === 'none') return true
+    if (!overwrites) return false
+    const { realPath, log } = this.#options
+    if (change === 'removed') {
+      log.warn({}, `${realPath} was removed by somebody else; it is written again`)
+    } else if (sha256 !== this.#kept) {
+      const kept = await this.keep('conflict', () => this.#readChunks())
+      this.#kept = kept.sha256
+      log.warn({ file: kept.name }, `${realPath} was changed by somebody else; it is replaced, and what it held is kept in ${kept.name}`)
+    }
+    return true
+  }
+
+  async #look (): Promise<{ change: ForeignChange, sha256?: string }> {
+    const { files, realPath } = this.#options
+    const state = await ifPresent(files.stat(realPath))
+    if (state === undefined) return { change: this.#ours.length === 0 ? 'none' : 'removed' }
+    if (this.#state !== undefined && isSameState(state, this.#state)) return { change: 'none' }
+    const hash = createHash('sha256')
+    for await (const chunk of this.#readChunks()) hash.update(chunk)
+    const sha256 = hash.digest('hex')
+    if (!this.#ours.includes(sha256)) return { change: 'changed', sha256 }
+    this.#state = state
+    return { change: 'none' }
+  }
+
+  async * #readChunks (): AsyncGenerator<Buffer> {
+    const file = await this.#options.files.open(this.#options.realPath)
+    try {
+      yield * readChunks(file)
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+function isSameState (a: FileState, b: FileState): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
+}

@@ -1,0 +1,40 @@
+import type { JsonObject } from '../session.ts'
+
+/**
+ * The text that each object is written as. Remembered by identity, since an object never changes in place: what was read is written back
+ * verbatim, big integers included, which `JSON.parse` rounds.
+ */
+const texts = new WeakMap<JsonObject, string>()
+
+/** Characters that are line ends or controls to some tool; in JSON they stand within strings alone. */
+const UNSAFE = /[\u007f-\u009f\u2028\u2029]/g
+
+/** Reads a JSON object; empty text and `null` are null. `__proto__` becomes a property like any other. Throws a SyntaxError otherwise. */
+export function parseJsonObject (text: string): JsonObject | null {
+  const source = text.trim()
+  const value: unknown = source === '' ? null : JSON.parse(source)
+  if (value === null) return null
+  if (!isObject(value)) throw new SyntaxError('Not a JSON object')
+  // A line break outside of strings is white space in JSON, and within them it is not JSON.
+  if (Object.keys(value).length > 0) texts.set(value, escape(source.replace(/[\r\n]+/g, ' ')))
+  return value
+}
+
+/** Writes an object as one line of JSON: as it was read, if it was read. Throws a TypeError if it has no JSON form. */
+export function formatJsonObject (value: JsonObject): string {
+  const known = texts.get(value)
+  if (known !== undefined) return known
+  const text = JSON.stringify(value)
+  if (!text?.startsWith('{')) throw new TypeError('Not a JSON object')
+  const escaped = escape(text)
+  texts.set(value, escaped)
+  return escaped
+}
+
+function isObject (value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function escape (text: string): string {
+  return text.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

@@ -1,0 +1,93 @@
+import { ID_PATTERN, PLATFORM_PATTERN, type JsonObject, type Session } from '../session.ts'
+import { LINE_BREAK, type Column, type Header } from './header.ts'
+import { formatJsonObject, parseJsonObject } from './json.ts'
+import { formatTime, isTime, parseTime } from './time.ts'
+
+const ID = new RegExp(ID_PATTERN)
+const PLATFORM = new RegExp(PLATFORM_PATTERN)
+const KNOWN_PREFIX = /^(telegram|discord|slack|whatsapp|teams)_/
+const FORMULA = /^[=+\-@\t\r]/
+/** Control characters, halves of surrogate pairs, and line ends: what does not come back from a file as one line of UTF-8. */
+const UNWRITABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u
+
+/** Why a row or a session is refused; its message names the column, never the content. */
+export class RowError extends Error {
+  override readonly name = 'RowError'
+}
+
+/**
+ * Makes a session of the cells of a row.
+ *
+ * @param newId Makes the thread id of a row without one.
+ * @throws RowError, saying why the row cannot be a session.
+ */
+export function parseRow (cells: readonly string[], header: Header, newId: () => string): Session {
+  const read = (column: Column): string => header.cell(cells, column)?.trim() ?? ''
+  const userId = header.cell(cells, 'user_id') ?? ''
+  const lastActivityMs = readTime('last_activity', read('last_activity'))
+  const session: Session = {
+    sessionId: read('session_id'),
+    userId,
+    platform: read('platform') || (KNOWN_PREFIX.exec(userId)?.[1] ?? 'api'),
+    threadId: read('thread_id') || newId(),
+    createdAtMs: read('created_at') === '' ? lastActivityMs : readTime('created_at', read('created_at')),
+    lastActivityMs,
+    pendingApproval: readJson('pending_approval', read('pending_approval')),
+    metadata: readJson('metadata', read('metadata')) ?? {},
+    extra: header.extra(cells)
+  }
+  checkSession(session, header.extraColumns)
+  return session
+}
+
+/** The cells that a session is written as. Throws a TypeError if its metadata or approval has no JSON form. */
+export function formatCells (session: Session, extraColumns: readonly string[]): string[] {
+  return [
+    session.sessionId,
+    session.userId,
+    session.platform,
+    session.threadId,
+    formatTime(session.createdAtMs),
+    formatTime(session.lastActivityMs),
+    session.pendingApproval === null ? '' : formatJsonObject(session.pendingApproval),
+    formatJsonObject(session.metadata),
+    ...extraColumns.map((name) => session.extra[name] ?? '')
+  ]
+}
+
+/**
+ * Refuses a session that could not be read back from the file as it is.
+ *
+ * @throws RowError, saying why.
+ */
+export function checkSession (session: Session, extraColumns: readonly string[]): void {
+  if (session.sessionId === '') throw new RowError('session_id is empty')
+  if (!ID.test(session.sessionId)) throw new RowError('session_id has characters that an id cannot have')
+  if (session.userId.trim() === '') throw new RowError('user_id is empty')
+  if (UNWRITABLE.test(session.userId)) throw new RowError('user_id has control characters')
+  if (FORMULA.test(session.userId)) throw new RowError('user_id begins like a spreadsheet formula')
+  if (!PLATFORM.test(session.platform)) throw new RowError('platform is not the name of a platform')
+  if (!ID.test(session.threadId)) throw new RowError('thread_id has characters that an id cannot have')
+  if (FORMULA.test(session.threadId)) throw new RowError('thread_id begins like a spreadsheet formula')
+  if (!isTime(session.createdAtMs)) throw new RowError('created_at is not a time')
+  if (!isTime(session.lastActivityMs)) throw new RowError('last_activity is not a time')
+  for (const [name, value] of Object.entries(session.extra)) {
+    if (!extraColumns.includes(name)) throw new RowError(`there is no column for "${name}"`)
+    if (/[\0\p{Cs}]/u.test(value) || value.search(LINE_BREAK) !== -1) throw new RowError(`"${name}" has characters that a cell cannot have`)
+  }
+}
+
+function readTime (column: Column, text: string): number {
+  if (text === '') throw new RowError(`${column} is empty`)
+  const timeMs = parseTime(text)
+  if (timeMs === undefined) throw new RowError(`${column} is not a time`)
+  return timeMs
+}
+
+function readJson (column: Column, text: string): JsonObject | null {
+  try {
+    return parseJsonObject(text)
+  } catch (cause) {
+    throw new RowError(`${column} is not a JSON object`, { cause })
+  }
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto'
+import { ServiceError } from '../../errors.ts'
+import type { Changes } from '../changes.ts'
+import type { SessionTable } from '../memory.ts'
+import type { Session } from '../session.ts'
+import type {
+  LoadReport, LockOptions, SessionCount, SessionLock, SessionPage, SessionQuery, SessionStore, StoreStatus
+} from '../store.ts'
+import { TurnLocks } from '../turn-lock.ts'
+import { realFiles } from './files.ts'
+import { checkOptions, closeFile, openFile, type CsvSessionStoreOptions, type Opened } from './open.ts'
+
+type State =
+  | { readonly name: 'closed' }
+  | { readonly name: 'opening', readonly work: Promise<Opened> }
+  | { readonly name: 'open', readonly opened: Opened }
+  | { readonly name: 'closing', readonly work: Promise<void>, readonly opened: Opened | undefined }
+
+/**
+ * Sessions in a CSV file, which is rewritten as a whole with each group of changes.
+ *
+ * *Promise.* What `SessionStore` promises; one writer a file; whoever opens the file reads a whole one; a row that cannot be read is kept
+ * beside it, and so is what somebody else wrote into it before that is replaced. Closing writes nothing that is not saved already.
+ *
+ * *Not promised.* A change costs as much as the file is long.
+ */
+export class CsvSessionStore implements SessionStore {
+  readonly #options: Required<CsvSessionStoreOptions>
+  readonly #turns = new TurnLocks()
+  #state: State = { name: 'closed' }
+
+  /** @throws TypeError for an option that makes no sense, saying what came. */
+  constructor (options: CsvSessionStoreOptions) {
+    checkOptions(options)
+    this.#options = { now: Date.now, newId: randomUUID, files: realFiles, retryMs: 1000, ...options }
+  }
+
+  async open (): Promise<LoadReport> {
+    if (this.#state.name !== 'closed') throw new TypeError(`A session store opens once; this one is ${this.#state.name}`)
+    const work = openFile(this.#options, this.#turns)
+    this.#state = { name: 'opening', work }
+    try {
+      const opened = await work
+      if (this.#isOpening(work)) this.#state = { name: 'open', opened }
+      return opened.report
+    } catch (error) {
+      if (this.#isOpening(work)) this.#state = { name: 'closed' }
+      throw error
+    }
+  }
+
+  async close (): Promise<void> {
+    const state = this.#state
+    if (state.name === 'closed') return
+    if (state.name === 'closing') return await state.work
+    const work = this.#closeFrom(state)
+    this.#state = { name: 'closing', work, opened: state.name === 'open' ? state.opened : undefined }
+    await work
+  }
+
+  status (): StoreStatus {
+    if (this.#state.name !== 'open') return { kind: 'csv', canSave: false, reason: `the store is ${this.#state.name}` }
+    const { failure } = this.#state.opened.commit
+    return failure === undefined ? { kind: 'csv', canSave: true } : { kind: 'csv', canSave: false, reason: failure }
+  }
+
+  async get (sessionId: string): Promise<Session | undefined> {
+    return this.#table.get(sessionId)
+  }
+
+  async findByUser (userId: string, platform?: string): Promise<Session[]> {
+    return this.#table.findByUser(userId, platform)
+  }
+
+  async findThreads (threadIds: readonly string[]): Promise<Set<string>> {
+    return this.#table.findThreads(threadIds)
+  }
+
+  async list (query: SessionQuery): Promise<SessionPage> {
+    return this.#table.list(query)
+  }
+
+  async count (): Promise<SessionCount> {
+    return this.#table.count()
+  }
+
+  async create (session: Session): Promise<void> {
+    await this.#change((changes) => { changes.add(session) })
+  }
+
+  async continueOrCreate (userId: string, platform: string, create: () => Session): Promise<{ session: Session, isNew: boolean }> {
+    return await this.#change((changes) => {
+      const latest = changes.findLatest(userId, platform)
+      if (latest !== undefined) return { session: latest, isNew: false }
+      const session = create()
+      changes.add(session)
+      return { session, isNew: true }
+    })
+  }
+
+  async update (sessionId: string, change: (session: Session) => Session): Promise<Session> {
+    return await this.#change((changes) => changes.update(sessionId, change))
+  }
+
+  async delete (sessionId: string): Promise<Session | undefined> {
+    return await this.#change((changes) => changes.remove(sessionId))
+  }
+
+  async removeSilentSince (cutoffMs: number): Promise<Session[]> {
+    return await this.#change((changes) => changes.removeSilentSince(cutoffMs))
+  }
+
+  async lock (sessionId: string, options?: LockOptions): Promise<SessionLock> {
+    return await this.#turns.lock(sessionId, options)
+  }
+
+  /** Reads are served until the last change under way is saved. */
+  get #table (): SessionTable {
+    if ((this.#state.name === 'open' || this.#state.name === 'closing') && this.#state.opened !== undefined) return this.#state.opened.table
+    throw this.#refusal()
+  }
+
+  async #change<T> (change: (changes: Changes) => T): Promise<T> {
+    if (this.#state.name !== 'open') throw this.#refusal()
+    return await this.#state.opened.commit.change(change)
+  }
+
+  #refusal (): ServiceError {
+    const cause = new Error(`The session store is ${this.#state.name}`)
+    return this.#state.name === 'opening' ? new ServiceError('STORE_UNAVAILABLE', { cause }) : new ServiceError('SERVICE_STOPPING', { cause })
+  }
+
+  #isOpening (work: Promise<Opened>): boolean {
+    return this.#state.name === 'opening' && this.#state.work === work
+  }
+
+  async #closeFrom (state: Extract<State, { name: 'opening' | 'open' }>): Promise<void> {
+    try {
+      // Whoever called open() hears of its failure; nothing is left to close then.
+      const opened = state.name === 'open' ? state.opened : await state.work.catch(() => undefined)
+      if (opened !== undefined) await closeFile(opened, this.#options)
+    } finally {
+      this.#state = { name: 'closed' }
+    }
+  }
+}

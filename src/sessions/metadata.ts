@@ -1,0 +1,47 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ServiceError } from '../errors.ts'
+import type { JsonObject } from './session.ts'
+
+/** Bytes of JSON that a session's metadata may have. */
+export const MAX_METADATA_BYTES = 16 * 1024
+
+/** The key that belongs to the service. */
+const RESERVED_KEY = 'holdline'
+
+/**
+ * A client's metadata merged into a session's, key by key; `null` removes a key. Returns the same object if nothing changes.
+ * Throws REQUEST_INVALID for the reserved key and for a result over `MAX_METADATA_BYTES`.
+ */
+export function mergeMetadata (current: JsonObject, change: JsonObject | undefined): JsonObject {
+  if (change === undefined || Object.keys(change).length === 0) return current
+  if (Object.hasOwn(change, RESERVED_KEY)) {
+    throw new ServiceError('REQUEST_INVALID', { message: `metadata.${RESERVED_KEY} belongs to the service and cannot be set` })
+  }
+  // The same object for the same content: its text in a loaded file may say more than JSON.parse keeps (big integers).
+  const isKept = ([key, value]: [string, unknown]) => value === null ? !Object.hasOwn(current, key) : isDeepStrictEqual(value, current[key])
+  if (Object.entries(change).every(isKept)) return current
+  const merged = Object.fromEntries(Object.entries({ ...current, ...change }).filter(([key]) => change[key] !== null))
+  const bytes = Buffer.byteLength(JSON.stringify(merged))
+  if (bytes > MAX_METADATA_BYTES) {
+    throw new ServiceError('REQUEST_INVALID', { message: `metadata may have ${MAX_METADATA_BYTES} bytes of JSON once merged, received ${bytes}` })
+  }
+  return merged
+}
+
+/** The person's name as `metadata.user_profile.name` gives it: one line, at most 200 characters. */
+export function readUserName (metadata: JsonObject): string | undefined {
+  const profile = readUserProfile(metadata)
+  if (typeof profile?.name !== 'string') return undefined
+  const name = profile.name.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim().slice(0, 200)
+  return name === '' ? undefined : name
+}
+
+/** What is known about the person: `metadata.user_profile`, where it is an object. */
+export function readUserProfile (metadata: JsonObject): JsonObject | undefined {
+  const profile = metadata.user_profile
+  return isJsonObject(profile) ? profile : undefined
+}
+
+function isJsonObject (value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
