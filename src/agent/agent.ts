@@ -1,0 +1,126 @@
+import { Type, type Static } from '@sinclair/typebox'
+import type { JsonObject } from '../sessions/session.ts'
+
+/** What a person may decide about an action. */
+export const DecisionType = Type.Union([Type.Literal('approve'), Type.Literal('edit'), Type.Literal('reject'), Type.Literal('respond')])
+export type DecisionType = Static<typeof DecisionType>
+
+/** One tool call that the agent asks about. */
+export interface Action {
+  readonly toolName: string
+  readonly toolCallId: string
+  readonly args: JsonObject
+  readonly description: string
+  readonly allowedDecisions: readonly DecisionType[]
+}
+
+/** What the agent asks before acting; one question may cover several actions. */
+export interface Question {
+  /** Names this very question, down to its tools and arguments; the same until it is answered, also after a restart. */
+  readonly fingerprint: string
+  readonly actions: readonly Action[]
+  /** What the agent said before it asked; may be empty. */
+  readonly text: string
+}
+
+/** A person's decision about one action. */
+export type Decision =
+  | { readonly type: 'approve' }
+  | { readonly type: 'edit', readonly args: JsonObject }
+  | { readonly type: 'reject', readonly message?: string }
+  | { readonly type: 'respond', readonly message: string }
+
+/** Tokens as the provider counted them, summed over the turn. */
+export interface Usage {
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly total_tokens: number
+}
+
+/** What happens in a turn, in order; the last one is an `answer` or a `question`. */
+export type AgentEvent =
+  | { readonly type: 'tool_call', readonly id: string, readonly name: string, readonly args: JsonObject }
+  | { readonly type: 'tool_result', readonly id: string, readonly name: string, readonly content: string }
+  | { readonly type: 'answer', readonly text: string, readonly model?: string, readonly usage?: Usage }
+  | { readonly type: 'question', readonly question: Question, readonly model?: string, readonly usage?: Usage }
+
+/** On whose behalf a run is. */
+export interface Person {
+  /** Normalised. */
+  readonly userId: string
+  readonly name?: string
+}
+
+/** What every run needs. */
+export interface RunRequest {
+  readonly threadId: string
+  readonly person: Person
+  /** Ends the run; its reason is what the run then throws. */
+  readonly signal: AbortSignal
+}
+
+/** One message to the agent. */
+export interface TurnRequest extends RunRequest {
+  readonly text: string
+}
+
+/** The answer to a question. */
+export interface ResumeRequest extends RunRequest {
+  readonly question: Question
+  /** One for each action, in order. */
+  readonly decisions: readonly Decision[]
+}
+
+/** A message of a conversation, as a person may see it. */
+export interface Message {
+  readonly id: string
+  readonly role: 'user' | 'assistant' | 'tool'
+  readonly content: string
+  readonly toolCalls: readonly { readonly id: string, readonly name: string, readonly args: JsonObject }[]
+  /** Of a tool's message: which call it answers. */
+  readonly toolCallId?: string
+}
+
+/** What the agent is, for the log and for `/health`. */
+export interface AgentDescription {
+  /** `built-in`, later: the graph's name, the remote server. */
+  readonly kind: string
+  /** `offline` when no model is configured. */
+  readonly model: string
+}
+
+/** A thread and when something was last written to it. */
+export interface ThreadActivity {
+  readonly threadId: string
+  /** Milliseconds since the epoch. */
+  readonly lastWriteMs: number
+}
+
+/**
+ * The contract that every agent keeps. It knows threads, never sessions.
+ *
+ * *Promise.* A turn is durable when its last event arrives. A run that fails, or that its signal ends, throws AGENT_FAILED,
+ * CONVERSATIONS_UNAVAILABLE or the signal's reason, and leaves the thread fit for the next message: the person's message is not in it, the result of
+ * a tool that ran is.
+ *
+ * *Not promised.* Order: callers run one turn of a thread at a time, and ask for `pending` before they run one.
+ */
+export interface Agent {
+  readonly description: AgentDescription
+  /** Runs one message through the thread. */
+  turn (request: TurnRequest): AsyncIterable<AgentEvent>
+  /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */
+  resume (request: ResumeRequest): AsyncIterable<AgentEvent>
+  /** The question that the thread waits with, if it does: the truth about it, whatever a session row says. */
+  pending (threadId: string): Promise<Question | undefined>
+  /** Throws DECISION_REFUSED unless these decisions fit this question: count, kinds, and arguments that the tool takes. Changes nothing. */
+  checkDecisions (question: Question, decisions: readonly Decision[]): void
+  /** Reads a graph's own resume value as decisions; throws DECISION_REFUSED if the graph would refuse it. */
+  parseResume (question: Question, resume: unknown): Decision[]
+  /** All messages of a thread, oldest first, system messages left out; an unknown thread has none. */
+  history (threadId: string): Promise<Message[]>
+  /** Removes a thread and all that was said in it; an unknown thread is no error. */
+  forget (threadId: string): Promise<void>
+  /** Threads in the order of their ids, after `afterThreadId`, at most `limit`. */
+  listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
+}

@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto'
+import { HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/messages'
+import { Command, INTERRUPT, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
+import { ServiceError } from '../errors.ts'
+import type {
+  Agent, AgentDescription, AgentEvent, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
+} from './agent.ts'
+import { checkDecisions, formatResume, parseQuestion, parseResume, type CheckedTool } from './approvals.ts'
+import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.ts'
+import type { RunContext } from './run-context.ts'
+import { repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
+
+/** What of a compiled graph is used. */
+export interface Graph {
+  /** What `stream` is made of. `stream` itself ends the moment that its signal is aborted, while the run goes on to write its checkpoint. */
+  _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
+  invoke (input: unknown, options: object): Promise<unknown>
+  getState (config: ThreadConfig): Promise<StateSnapshot>
+  updateState (config: ThreadConfig, values: Record<string, unknown> | null, asNode: string): Promise<unknown>
+}
+
+/** Where a graph's threads are kept, beyond what LangGraph's checkpointers can do. */
+export interface ThreadKeeper {
+  deleteThread (threadId: string): Promise<void>
+  listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
+}
+
+/** What a graph needs to be an agent. */
+export interface LangGraphAgentOptions {
+  readonly description: AgentDescription
+  readonly graph: Graph
+  readonly tools: readonly CheckedTool[]
+  readonly threads: ThreadKeeper
+  readonly newId?: () => string
+}
+
+/** A compiled graph as an `Agent`. */
+export class LangGraphAgent implements Agent {
+  readonly description: AgentDescription
+  readonly #graph: Graph
+  readonly #tools: readonly CheckedTool[]
+  readonly #threads: ThreadKeeper
+  readonly #newId: () => string
+
+  constructor ({ description, graph, tools, threads, newId = randomUUID }: LangGraphAgentOptions) {
+    this.description = description
+    this.#graph = graph
+    this.#tools = tools
+    this.#threads = threads
+    this.#newId = newId
+  }
+
+  async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
+    const message = new HumanMessage({ id: this.#newId(), content: request.text })
+    try {
+      yield * this.#run({ messages: [message] }, request, NO_VERDICT)
+    } catch (error) {
+      await this.#keepFit(request, error, config => repairThread(this.#graph, config, message.id))
+    }
+  }
+
+  async * resume (request: ResumeRequest): AsyncGenerator<AgentEvent> {
+    const { question, decisions, threadId } = request
+    const interrupt = await this.#readInterrupt(threadId)
+    if (interrupt?.question.fingerprint !== question.fingerprint) throw new ServiceError('APPROVAL_NOT_PENDING')
+    // By id: a bare value would answer every interrupt that is open at the same time.
+    const command = new Command({ resume: { [interrupt.id]: formatResume(question, decisions) } })
+    const verdict = splitDecisions(question, decisions)
+    try {
+      yield * this.#run(command, request, verdict)
+    } catch (error) {
+      await this.#keepFit(request, error, async config => {
+        const isAnswered = await repairThread(this.#graph, config, undefined, question.actions.map(action => action.toolCallId))
+        if (!isAnswered) await rewindThread(this.#graph, interrupt.config, this.#configure(request, NO_VERDICT))
+      })
+    }
+  }
+
+  async pending (threadId: string): Promise<Question | undefined> {
+    return (await this.#readInterrupt(threadId))?.question
+  }
+
+  checkDecisions (question: Question, decisions: readonly Decision[]): void {
+    checkDecisions(question, decisions, this.#tools)
+  }
+
+  parseResume (question: Question, resume: unknown): Decision[] {
+    return parseResume(question, resume)
+  }
+
+  async history (threadId: string): Promise<Message[]> {
+    const snapshot = await this.#readState(threadId)
+    return readMessages(snapshot.values).flatMap(message => formatMessage(message) ?? [])
+  }
+
+  async forget (threadId: string): Promise<void> {
+    await this.#threads.deleteThread(threadId).catch(rethrowAsServiceError)
+  }
+
+  async listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]> {
+    return await this.#threads.listThreads(afterThreadId, limit).catch(rethrowAsServiceError)
+  }
+
+  async * #run (input: unknown, request: RunRequest, verdict: Verdict): AsyncGenerator<AgentEvent> {
+    request.signal.throwIfAborted()
+    let before: number | undefined
+    let seen = 0
+    let messages: BaseMessage[] = []
+    let isQuestion = false
+    const states = this.#graph._streamIterator(input, { ...this.#configure(request, verdict), signal: request.signal, streamMode: 'values' })
+    for await (const state of states) {
+      if (isInterrupted(state)) {
+        isQuestion = true
+        continue
+      }
+      messages = readMessages(state)
+      before ??= messages.length
+      for (const message of messages.slice(Math.max(before, seen))) yield * describeEvents(message)
+      seen = messages.length
+    }
+    const said = messages.slice(before).filter(message => isAiMessage(message))
+    yield isQuestion ? await this.#describeQuestion(request.threadId, said) : describeAnswer(said)
+  }
+
+  async #describeQuestion (threadId: string, said: readonly AIMessage[]): Promise<AgentEvent> {
+    const question = await this.pending(threadId)
+    if (question === undefined) throw new Error('The graph interrupted with a value in no form that is known')
+    return { type: 'question', question, ...sumUsage(said) }
+  }
+
+  #configure ({ threadId, person }: RunRequest, verdict: Verdict) {
+    const context: RunContext = { userId: person.userId, userName: person.name, ...verdict }
+    // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
+    return { configurable: { thread_id: threadId }, context, durability: 'exit' }
+  }
+
+  async #readInterrupt (threadId: string) {
+    const snapshot = await this.#readState(threadId)
+    const interrupt = snapshot.tasks.flatMap(task => task.interrupts)[0]
+    if (interrupt === undefined) return undefined
+    const asked = readMessages(snapshot.values).findLast(message => isAiMessage(message))
+    const id = interrupt.id ?? INTERRUPT
+    const question = parseQuestion(interrupt.value, asked?.tool_calls ?? [], asked?.text ?? '')
+    if (question === undefined) return undefined
+    return { id, question, config: snapshot.config }
+  }
+
+  async #readState (threadId: string): Promise<StateSnapshot> {
+    return await this.#graph.getState({ configurable: { thread_id: threadId } }).catch(rethrowAsServiceError)
+  }
+
+  /** After a run that failed: makes the thread fit for the next message, then throws why the run failed. */
+  async #keepFit ({ threadId, signal }: RunRequest, error: unknown, repair: (config: ThreadConfig) => Promise<unknown>): Promise<never> {
+    await repair({ configurable: { thread_id: threadId } }).catch(cause => rethrowAsServiceError(new AggregateError([error, cause])))
+    if (signal.aborted) throw signal.reason
+    return rethrowAsServiceError(error)
+  }
+}
+
+type Verdict = Pick<RunContext, 'approved' | 'rejected'>
+
+const NO_VERDICT: Verdict = { approved: [], rejected: {} }
+
+function splitDecisions ({ actions }: Question, decisions: readonly Decision[]): Verdict {
+  const approved: string[] = []
+  const rejected: Record<string, string> = {}
+  for (const [index, { toolCallId }] of actions.entries()) {
+    const decision = decisions[index]
+    if (decision?.type === 'approve' || decision?.type === 'edit') approved.push(toolCallId)
+    else rejected[toolCallId] = decision?.message ?? 'The person rejected this call.'
+  }
+  return { approved, rejected }
+}
+
+function * describeEvents (message: BaseMessage): Generator<AgentEvent> {
+  const described = formatMessage(message)
+  if (described?.role === 'assistant') {
+    for (const { id, name, args } of described.toolCalls) yield { type: 'tool_call', id, name, args }
+  }
+  if (message.type === 'tool' && described !== undefined) {
+    yield { type: 'tool_result', id: described.toolCallId ?? '', name: message.name ?? '', content: described.content }
+  }
+}
+
+function describeAnswer (said: readonly AIMessage[]): AgentEvent {
+  return { type: 'answer', text: said.at(-1)?.text ?? '', ...sumUsage(said) }
+}
+
+/** SQLite's errors are the disk's; every other one is the agent's. */
+function rethrowAsServiceError (error: unknown): never {
+  if (error instanceof ServiceError) throw error
+  const isDisk = error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
+  throw new ServiceError(isDisk ? 'CONVERSATIONS_UNAVAILABLE' : 'AGENT_FAILED', { cause: error, ...(isDisk && { retryAfterSeconds: 5 }) })
+}

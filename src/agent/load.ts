@@ -1,0 +1,28 @@
+import type { Log } from '../log.ts'
+import type { Agent } from './agent.ts'
+import { createAssistant } from './assistant.ts'
+import { ConversationFile } from './checkpointer.ts'
+import { LangGraphAgent } from './langgraph.ts'
+import { createModel, type ModelOptions } from './model.ts'
+
+/** Which agent, and where its conversations are kept. */
+export interface LoadAgentOptions extends ModelOptions {
+  readonly conversationsPath: string
+  readonly log: Log
+  readonly now?: () => number
+}
+
+/** An agent, ready for turns, and the end of it. */
+export interface LoadedAgent {
+  readonly agent: Agent
+  close (): void
+}
+
+/** Loads the built-in agent. Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing is left open then. */
+export async function loadAgent ({ conversationsPath, log, now = Date.now, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
+  const { name, model } = await createModel(modelOptions)
+  const file = await ConversationFile.open({ path: conversationsPath, now })
+  const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
+  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file })
+  return { agent, close: () => file.close() }
+}

@@ -1,0 +1,41 @@
+import { AIMessage, BaseMessage, ToolMessage } from '@langchain/core/messages'
+import { Value } from '@sinclair/typebox/value'
+import { JsonObject } from '../sessions/session.ts'
+import type { Message, Usage } from './agent.ts'
+
+/** Whether a message is the agent's. */
+export function isAiMessage (message: BaseMessage): message is AIMessage {
+  return AIMessage.isInstance(message)
+}
+
+/** The messages of a graph's state; none where there is no such channel yet. */
+export function readMessages (state: unknown): BaseMessage[] {
+  if (typeof state !== 'object' || state === null || !('messages' in state) || !Array.isArray(state.messages)) return []
+  return state.messages.filter(message => BaseMessage.isInstance(message))
+}
+
+/** A message as a person may see it; undefined for those that are not shown. */
+export function formatMessage (message: BaseMessage): Message | undefined {
+  const id = message.id ?? ''
+  const content = message.text
+  if (ToolMessage.isInstance(message)) return { id, role: 'tool', content, toolCalls: [], toolCallId: message.tool_call_id }
+  if (isAiMessage(message)) {
+    const toolCalls = (message.tool_calls ?? []).map(call => ({ id: call.id ?? '', name: call.name, args: readArgs(call.args) }))
+    return { id, role: 'assistant', content, toolCalls }
+  }
+  if (message.type === 'human') return { id, role: 'user', content, toolCalls: [] }
+  return undefined
+}
+
+/** The tokens of all these messages together, and the model that wrote the last of them. */
+export function sumUsage (messages: readonly AIMessage[]): { model?: string, usage?: Usage } {
+  const counted = messages.flatMap(message => message.usage_metadata ?? [])
+  const sum = (key: keyof Usage) => counted.reduce((total, one) => total + one[key], 0)
+  const usage: Usage = { input_tokens: sum('input_tokens'), output_tokens: sum('output_tokens'), total_tokens: sum('total_tokens') }
+  const model: unknown = messages.at(-1)?.response_metadata.model_name
+  return { ...(typeof model === 'string' && { model }), ...(counted.length > 0 && { usage }) }
+}
+
+function readArgs (args: unknown): JsonObject {
+  return Value.Check(JsonObject, args) ? args : {}
+}

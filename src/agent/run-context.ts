@@ -1,0 +1,13 @@
+import { z } from 'zod'
+
+/** What a run of the built-in agent knows beyond the conversation; never stored with it. */
+export const RunContext = z.object({
+  /** Normalised. */
+  userId: z.string(),
+  userName: z.string().optional(),
+  /** Ids of the tool calls that the person approved, for this run alone. */
+  approved: z.array(z.string()).default([]),
+  /** Tool call id to the reason that the agent is given. */
+  rejected: z.record(z.string(), z.string()).default({})
+})
+export type RunContext = z.infer<typeof RunContext>
