@@ -51,7 +51,16 @@ export interface ErrorDetails {
   readonly message?: string
   readonly cause?: unknown
   /** Seconds after which a retry makes sense; sent as `Retry-After` (RFC 9110, 10.2.3). */
-  readonly retryAfterSeconds?: number
+  readonly retryAfterSeconds?: number | undefined
+  /** Which session it is about, where that is known. */
+  readonly session?: SessionReference | undefined
+}
+
+/** A session as an error names it. */
+export interface SessionReference {
+  readonly sessionId: string
+  readonly userId: string
+  readonly platform: string
 }
 
 /** An error of the table: thrown anywhere on the lower floors, turned into an answer by the errors plugin. */
@@ -60,11 +69,19 @@ export class ServiceError extends Error {
   readonly code: ErrorCode
   readonly statusCode: number
   readonly retryAfterSeconds: number | undefined
+  readonly session: SessionReference | undefined
 
   constructor (code: ErrorCode, details: ErrorDetails = {}) {
     super(details.message ?? ERRORS[code].message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.statusCode = ERRORS[code].status
     this.retryAfterSeconds = details.retryAfterSeconds
+    this.session = details.session
+  }
+
+  /** The same error, about this session. A new object, since one error may end several turns. */
+  withSession (session: SessionReference): ServiceError {
+    const { code, message, cause, retryAfterSeconds } = this
+    return new ServiceError(code, { message, cause, retryAfterSeconds, session })
   }
 }

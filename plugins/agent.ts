@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Agent } from '../src/agent/agent.ts'
+import { loadAgent, type LoadAgentOptions } from '../src/agent/load.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    agent: Agent
+  }
+}
+
+/** Which agent; see `loadAgent`. */
+export type AgentPluginOptions = Omit<LoadAgentOptions, 'log'>
+
+/** The agent as `fastify.agent`; its conversations are closed last but one, after the turns and before the sessions. */
+async function agent (fastify: FastifyInstance, options: AgentPluginOptions): Promise<void> {
+  const loaded = await loadAgent({ ...options, log: fastify.log })
+  fastify.decorate('agent', loaded.agent)
+  const { kind, model } = loaded.agent.description
+  fastify.log.info({ agent: kind, model }, model === 'offline'
+    ? 'The agent runs on the offline model, which only echoes; set MODEL to use a real one'
+    : `The agent runs on ${model}`)
+
+  fastify.addHook('onClose', async function closeConversations () {
+    loaded.close()
+  })
+}
+
+export default fp(agent, { name: 'agent', dependencies: [], fastify: '5.x' })

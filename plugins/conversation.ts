@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Conversation } from '../src/conversation.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    conversation: Conversation
+  }
+}
+
+/** How turns are run, and how long they may go on once the service stops. */
+export interface ConversationPluginOptions {
+  readonly pendingText: 'repeat' | 'reject'
+  readonly maxQueuedTurns: number
+  readonly agentTimeoutMs: number
+  readonly keepConversations: boolean
+  readonly now: () => number
+  /** From the wish to close until running turns are cancelled. */
+  readonly drainMs: number
+}
+
+/** Turns as `fastify.conversation`; closing waits for those that run, and refuses new ones meanwhile. */
+async function conversation (fastify: FastifyInstance, { drainMs, ...options }: ConversationPluginOptions): Promise<void> {
+  const { sessionStore: store, agent } = fastify
+  const instance = new Conversation({ store, agent, ...options })
+  fastify.decorate('conversation', instance)
+
+  // preClose, not onClose: the server still listens, so that those who come too late are told so.
+  fastify.addHook('preClose', async function drainTurns () {
+    await instance.drain(drainMs)
+  })
+}
+
+export default fp(conversation, { name: 'conversation', dependencies: ['session-store', 'agent'], fastify: '5.x' })

@@ -1,0 +1,106 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import fp from 'fastify-plugin'
+import { ERRORS, ServiceError, type ErrorCode } from '../src/errors.ts'
+import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Errors carry what a bot shows to a person, too. */
+    speaksToPerson?: boolean
+  }
+}
+
+/** Fastify's own codes in our table; any other error of Fastify's below 500 is a request that is not valid. */
+const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'BODY_NOT_JSON',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_NOT_JSON'
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Payload Too Large',
+  415: 'Unsupported Media Type',
+  422: 'Unprocessable Entity',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout'
+}
+
+/** One handler for every error: the table's status and code for the client, the cause for the log. */
+async function errors (fastify: FastifyInstance): Promise<void> {
+  fastify.setErrorHandler(sendError)
+  fastify.setNotFoundHandler(function refuseRoute (request) {
+    throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
+  })
+  fastify.setSchemaErrorFormatter((problems, place) => new Error(problems.map(problem => formatProblem(problem, place)).join('; ')))
+}
+
+/** Answers with an error; also for those that Fastify meets before a route is found. */
+export function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): void {
+  const error = toServiceError(thrown)
+  const { code, statusCode, retryAfterSeconds, session } = error
+  const { message, nextStep } = ERRORS[code]
+  const fields = { code, session_id: session?.sessionId }
+  if (statusCode >= 500) request.log.error({ ...fields, err: error.cause ?? thrown, next_step: nextStep }, message)
+  else request.log.info(fields, 'Request refused')
+
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
+  if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
+  reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({
+    statusCode,
+    code,
+    error: REASONS[statusCode],
+    message: statusCode >= 500 ? message : error.message,
+    request_id: request.id,
+    ...(request.routeOptions.config.speaksToPerson === true && describeToPerson(request, error))
+  }))
+}
+
+function toServiceError (error: FastifyError | ServiceError): ServiceError {
+  if (error instanceof ServiceError) return error
+  const code = FRAMEWORK_CODES[error.code]
+  if (code !== undefined) return new ServiceError(code, { cause: error })
+  const isClients = (error.statusCode ?? 500) < 500
+  return isClients ? new ServiceError('REQUEST_INVALID', { message: error.message, cause: error }) : new ServiceError('INTERNAL', { cause: error })
+}
+
+/** What chat and approve always say, so that a bot that only shows `message` still says something sensible. */
+function describeToPerson ({ body }: FastifyRequest, { session }: ServiceError): object {
+  const known = session === undefined
+    ? describeBody(body)
+    : { user_id: session.userId, session_id: session.sessionId, platform: session.platform }
+  return { ...known, status: 'error', requires_approval: false, approval_data: null, metadata: {} }
+}
+
+function describeBody (body: unknown): object {
+  const userId = readText(body, 'user_id')
+  if (userId === undefined) return {}
+  const sessionId = readText(body, 'session_id')
+  const platform = readText(body, 'platform') ?? inferPlatform(userId)
+  // Without its session, a session's platform is not known, and neither is the normalised id.
+  return sessionId === undefined
+    ? { user_id: normaliseUserId(userId, platform), platform }
+    : { user_id: userId, session_id: sessionId }
+}
+
+function readText (body: unknown, field: string): string | undefined {
+  if (typeof body !== 'object' || body === null) return undefined
+  const value: unknown = Reflect.get(body, field)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** A refusal by the schema, naming the field. */
+function formatProblem ({ instancePath, message = 'is not valid', params }: FastifySchemaValidationError, place: string): string {
+  const field = instancePath === '' ? place : instancePath.slice(1).replaceAll('/', '.')
+  const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
+  return `${field} ${message}${allowed}`
+}
+
+export default fp(errors, { name: 'errors', dependencies: [], fastify: '5.x' })

@@ -1,0 +1,50 @@
+import schedule from '@fastify/schedule'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { AsyncTask, SimpleIntervalJob } from 'toad-scheduler'
+import { Sweep } from '../src/sweep.ts'
+
+const JOB_ID = 'session-cleanup'
+
+/** How often to sweep, and what counts as expired. */
+export interface SessionCleanupOptions {
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly keepConversations: boolean
+  readonly now: () => number
+}
+
+/** Sweeps expired sessions and their conversations; closing waits for a sweep in flight. */
+async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...options }: SessionCleanupOptions): Promise<void> {
+  await fastify.register(schedule)
+  const { sessionStore: store, agent, log } = fastify
+  const sweep = new Sweep({ store, agent, log, ...options })
+  let inFlight: Promise<unknown> = Promise.resolve()
+
+  async function sweepOnce (): Promise<void> {
+    const run = sweep.run().then(report => { log.debug(report, 'Swept') })
+    inFlight = Promise.allSettled([inFlight, run])
+    await run
+  }
+  const task = new AsyncTask(JOB_ID, sweepOnce, function logFailure (error) {
+    log.error({ err: error }, 'The sweep failed; the next one tries again')
+  })
+
+  fastify.addHook('onReady', async function startSweeping () {
+    const expired = fastify.sessionLoad.report?.expiredThreads ?? []
+    // Not awaited: a start is not to wait for the clean-up of what an earlier run left.
+    inFlight = sweep.forget(expired).catch((error: unknown) => {
+      log.error({ err: error }, 'Conversations of expired sessions could not be removed; a later sweep tries again')
+    })
+    fastify.scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: intervalMs }, task, { id: JOB_ID }))
+  })
+
+  fastify.addHook('onClose', async function finishSweeping () {
+    // The scheduler's own stop does not wait for a task that runs.
+    if (fastify.scheduler.existsById(JOB_ID)) fastify.scheduler.removeById(JOB_ID)
+    sweep.stop()
+    await inFlight
+  })
+}
+
+export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['session-store', 'agent'], fastify: '5.x' })

@@ -1,0 +1,38 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { CsvSessionStore } from '../src/sessions/csv/store.ts'
+import type { LoadReport, SessionStore } from '../src/sessions/store.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sessionStore: SessionStore
+    /** What the store found when it loaded; undefined before that. */
+    sessionLoad: { report: LoadReport | undefined }
+  }
+}
+
+/** Which file keeps the sessions, and how. */
+export interface SessionStorePluginOptions {
+  readonly path: string
+  readonly timeoutMs: number
+  readonly fsync: 'always' | 'never'
+  readonly now: () => number
+}
+
+/** The sessions as `fastify.sessionStore`: loaded before the server listens, flushed when it closes. */
+async function sessionStore (fastify: FastifyInstance, options: SessionStorePluginOptions): Promise<void> {
+  const store = new CsvSessionStore({ ...options, log: fastify.log })
+  const load: FastifyInstance['sessionLoad'] = { report: undefined }
+  fastify.decorate('sessionStore', store)
+  fastify.decorate('sessionLoad', load)
+
+  fastify.addHook('onReady', async function loadSessions () {
+    load.report = await store.open()
+  })
+
+  fastify.addHook('onClose', async function flushSessions () {
+    await store.close()
+  })
+}
+
+export default fp(sessionStore, { name: 'session-store', dependencies: [], fastify: '5.x' })

@@ -1,0 +1,68 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+
+/** What the health routes tell beside what they find. */
+export interface HealthOptions {
+  readonly version: string
+  readonly now: () => number
+}
+
+const Health = Type.Object({
+  status: Type.Union([Type.Literal('healthy'), Type.Literal('degraded')]),
+  reason: Type.Optional(Type.String({ description: 'Why it is degraded' })),
+  timestamp: Type.String({ description: 'ISO 8601, UTC' }),
+  active_sessions: Type.Integer(),
+  uptime_seconds: Type.Number(),
+  version: Type.String(),
+  store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
+  agent: Type.Object({ type: Type.String(), model: Type.String() })
+})
+
+const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
+
+const tags = ['monitoring']
+const config = { isOpen: true }
+
+/** `/health` for monitors, `/health/live` and `/health/ready` for platforms that restart what fails. */
+const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (fastify, { version, now }) {
+  const { sessionStore: store, agent: { description }, conversation } = fastify
+  const startedAtMs = now()
+
+  fastify.get('/health', {
+    schema: { operationId: 'health', summary: 'Whether the service works, and how much it holds', tags, response: { 200: Health, 503: Health } },
+    config
+  }, async function tellHealth (_request, reply) {
+    const { kind, canSave, reason } = store.status()
+    reply.code(canSave ? 200 : 503)
+    return {
+      status: canSave ? 'healthy' as const : 'degraded' as const,
+      ...(reason !== undefined && { reason }),
+      timestamp: new Date(now()).toISOString(),
+      active_sessions: (await store.count()).count,
+      uptime_seconds: Math.round((now() - startedAtMs) / 1000),
+      version,
+      store: { type: kind, can_save: canSave },
+      agent: { type: description.kind, model: description.model }
+    }
+  })
+
+  fastify.get('/health/live', {
+    schema: { operationId: 'live', summary: 'Whether the process answers', tags, response: { 200: Probe } },
+    config
+  }, async function tellLive () {
+    return { status: 'live' }
+  })
+
+  fastify.get('/health/ready', {
+    schema: { operationId: 'ready', summary: 'Whether turns are taken', tags, response: { 200: Probe, 503: Probe } },
+    config
+  }, async function tellReady (_request, reply) {
+    const { canSave, reason } = store.status()
+    const why = conversation.isDraining ? 'stopping' : canSave ? undefined : reason ?? 'sessions cannot be saved'
+    if (why === undefined) return { status: 'ready' }
+    reply.code(503)
+    return { status: 'not ready', reason: why }
+  })
+}
+
+export default health

@@ -1,0 +1,91 @@
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { ApprovalData, showApproval } from '../src/pending-approval.ts'
+import { readUserProfile } from '../src/sessions/metadata.ts'
+import { ID_PATTERN, JsonObject, PLATFORM_PATTERN, type Session } from '../src/sessions/session.ts'
+import type { Reply } from '../src/turn.ts'
+
+/** A person as a bot names them; no control characters, which would break a line of the session file. */
+export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: '^\\P{Cc}+$' })
+export const Platform = Type.String({ pattern: PLATFORM_PATTERN })
+export const SessionId = Type.String({ pattern: ID_PATTERN })
+export const SessionParams = Type.Object({ session_id: SessionId })
+
+/** What every error answers; chat and approve add the fields of their answer. */
+export const ErrorBody = Type.Object({
+  statusCode: Type.Integer(),
+  code: Type.String(),
+  error: Type.String(),
+  message: Type.String(),
+  request_id: Type.String()
+}, { additionalProperties: true, description: 'An error' })
+
+/** The errors that every route may answer with. */
+export const COMMON_ERRORS = { 400: ErrorBody, 401: ErrorBody, 500: ErrorBody } as const
+
+/** The same, or null. OpenAPI's `nullable` costs the serializer less than a union does. */
+function nullable<T extends TSchema> (schema: T) {
+  return Type.Unsafe<Static<T> | null>({ ...schema, nullable: true })
+}
+
+/** The answer of chat and approve. */
+export const ChatAnswer = Type.Object({
+  user_id: Type.String({ description: 'Normalised: <platform>_<user_id>' }),
+  session_id: Type.String(),
+  platform: Type.String(),
+  message: Type.String({ minLength: 1, description: 'What to show the person' }),
+  status: Type.Union([Type.Literal('completed'), Type.Literal('waiting_approval'), Type.Literal('error')]),
+  requires_approval: Type.Boolean({ description: 'True exactly when status is waiting_approval' }),
+  approval_data: nullable(ApprovalData),
+  metadata: JsonObject
+})
+export type ChatAnswer = Static<typeof ChatAnswer>
+
+/** A turn's reply as chat and approve answer it. */
+export function formatReply ({ session, status, message, approval, facts }: Reply): ChatAnswer {
+  const { model, usage, durationMs } = facts
+  const profile = readUserProfile(session.metadata)
+  return {
+    user_id: session.userId,
+    session_id: session.sessionId,
+    platform: session.platform,
+    message,
+    status,
+    requires_approval: status === 'waiting_approval',
+    approval_data: approval,
+    metadata: {
+      ...(profile !== undefined && { user_profile: profile }),
+      ...(model !== undefined && { model }),
+      ...(usage !== undefined && { usage }),
+      duration_ms: durationMs
+    }
+  }
+}
+
+/** A session in an answer. */
+export const SessionView = Type.Object({
+  session_id: Type.String(),
+  user_id: Type.String(),
+  platform: Type.String(),
+  thread_id: Type.String(),
+  created_at: Type.String({ description: 'ISO 8601, UTC' }),
+  last_activity: Type.String({ description: 'ISO 8601, UTC' }),
+  has_pending_approval: Type.Boolean(),
+  pending_approval: nullable(JsonObject),
+  metadata: JsonObject
+})
+export type SessionView = Static<typeof SessionView>
+
+/** A session as clients see it. */
+export function formatSession (session: Session): SessionView {
+  return {
+    session_id: session.sessionId,
+    user_id: session.userId,
+    platform: session.platform,
+    thread_id: session.threadId,
+    created_at: new Date(session.createdAtMs).toISOString(),
+    last_activity: new Date(session.lastActivityMs).toISOString(),
+    has_pending_approval: session.pendingApproval !== null,
+    pending_approval: session.pendingApproval === null ? null : showApproval(session.pendingApproval),
+    metadata: session.metadata
+  }
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import agent from '../plugins/agent.ts'
+import auth from '../plugins/auth.ts'
+import conversation from '../plugins/conversation.ts'
+import env from '../plugins/env.ts'
+import errors, { sendError } from '../plugins/errors.ts'
+import jsonBody from '../plugins/json-body.ts'
+import sessionCleanup from '../plugins/session-cleanup.ts'
+import sessionStore from '../plugins/session-store.ts'
+import approve from '../routes/approve.ts'
+import chat from '../routes/chat.ts'
+import health from '../routes/health.ts'
+import root from '../routes/root.ts'
+import sessions from '../routes/sessions.ts'
+import packageJson from '../package.json' with { type: 'json' }
+import { resolveConversationsPath, type Environment } from './config.ts'
+
+/** What the service is built from. */
+export interface AppOptions {
+  /** The settings by name; see `Config`. */
+  readonly env: Environment
+  /** Fastify's logger, or its options; none is silence. */
+  readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+const MINUTE_MS = 60_000
+const SECOND_MS = 1000
+
+/** Of the time to stop, the part that turns may use; the rest is for the answers, the flush and the exit. */
+const DRAIN_SHARE = 0.7
+
+/** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
+export async function buildApp ({ env: environment, logger = false, now = Date.now }: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger,
+    // One line a turn instead of two a request; the request's id is what clients see.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    genReqId: readRequestId,
+    // No value is ever coerced, and a field that nobody knows is ignored, not refused.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    bodyLimit: 256 * 1024,
+    routerOptions: { maxParamLength: 400 },
+    requestTimeout: 30 * SECOND_MS,
+    keepAliveTimeout: 65 * SECOND_MS,
+    http: { headersTimeout: 10 * SECOND_MS },
+    // The load of a big file takes its time.
+    pluginTimeout: 0,
+    // Those who come while turns drain are answered by us, in our own form.
+    return503OnClosing: false,
+    frameworkErrors: sendError
+  })
+  try {
+    await app.register(env, { env: environment })
+    const { config } = app
+    const timeoutMs = config.SESSION_TIMEOUT_MINUTES * MINUTE_MS
+    const keepConversations = config.KEEP_CONVERSATIONS
+    if (logger !== false && config.DEBUG) app.log.level = 'debug'
+
+    await app.register(errors)
+    await app.register(jsonBody)
+    await app.register(auth, { apiKey: config.API_KEY })
+    await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
+    await app.register(agent, {
+      model: config.MODEL,
+      openaiApiKey: config.OPENAI_API_KEY,
+      openaiBaseUrl: config.OPENAI_BASE_URL,
+      anthropicApiKey: config.ANTHROPIC_API_KEY,
+      ollamaBaseUrl: config.OLLAMA_BASE_URL,
+      conversationsPath: resolveConversationsPath(config),
+      now
+    })
+    await app.register(conversation, {
+      pendingText: config.PENDING_TEXT,
+      maxQueuedTurns: config.MAX_QUEUED_TURNS,
+      agentTimeoutMs: config.AGENT_TIMEOUT_SECONDS * SECOND_MS,
+      keepConversations,
+      now,
+      drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE
+    })
+    await app.register(sessionCleanup, { intervalMs: config.CLEANUP_INTERVAL_MINUTES * MINUTE_MS, timeoutMs, keepConversations, now })
+
+    const { version } = packageJson
+    const endpoints: string[] = []
+    app.addHook('onRoute', function noteEndpoint ({ method, url }) {
+      if (method !== 'HEAD') endpoints.push(`${String(method)} ${url}`)
+    })
+    app.addHook('onRequest', async function nameRequest (request, reply) {
+      reply.header('x-request-id', request.id)
+    })
+    await app.register(root, { version, endpoints })
+    await app.register(health, { version, now })
+    await app.register(chat)
+    await app.register(approve)
+    await app.register(sessions)
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+/** A client's own request id, if it is fit to stand in a header and a log line (CR or LF in it would forge one), else a new one. */
+function readRequestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const sent = headers['x-request-id']
+  return typeof sent === 'string' && /^[\w.:-]{1,128}$/.test(sent) ? sent : randomUUID()
+}

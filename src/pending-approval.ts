@@ -1,0 +1,94 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { DecisionType, type Question } from './agent/agent.ts'
+import { JsonObject } from './sessions/session.ts'
+
+const Action = Type.Object({ tool_name: Type.String(), args: JsonObject, description: Type.String() })
+
+/** A question as clients see it. */
+export const ApprovalData = Type.Object({
+  type: Type.Literal('approval_request'),
+  /** New with every question, and whenever a question is asked again because its answer was cut off. */
+  approval_id: Type.String(),
+  tool_name: Type.String(),
+  tool_call_id: Type.String(),
+  args: JsonObject,
+  description: Type.String(),
+  allowed_decisions: Type.Array(DecisionType),
+  /** ISO 8601, UTC. */
+  requested_at: Type.String(),
+  /** Where one question covers several tool calls: all of them, in order. */
+  actions: Type.Optional(Type.Array(Action))
+})
+export type ApprovalData = Static<typeof ApprovalData>
+
+/** A question as a session keeps it: what clients see, and under `holdline` what the service needs to know of it. */
+export const PendingApproval = Type.Composite([ApprovalData, Type.Object({
+  holdline: Type.Object({
+    /** Which question of the thread this is. */
+    fingerprint: Type.String(),
+    /** ISO 8601; set, and saved, before the agent is resumed: found later, it says that an answer was cut off. */
+    claimed_at: Type.Optional(Type.String()),
+    /** An earlier answer was cut off: the person is told so as long as the question stands. */
+    outcome_unknown: Type.Optional(Type.Boolean())
+  })
+})])
+export type PendingApproval = Static<typeof PendingApproval>
+
+/** How to hold a question. */
+export interface HoldOptions {
+  readonly approvalId: string
+  readonly nowMs: number
+  readonly isOutcomeUnknown?: boolean
+}
+
+/** A question of the agent as a session keeps it. */
+export function holdQuestion (question: Question, { approvalId, nowMs, isOutcomeUnknown = false }: HoldOptions): PendingApproval {
+  const [first] = question.actions
+  if (first === undefined) throw new Error('A question covers at least one action')
+  const actions = question.actions.map(({ toolName, args, description }) => ({ tool_name: toolName, args, description }))
+  return {
+    type: 'approval_request',
+    approval_id: approvalId,
+    tool_name: first.toolName,
+    tool_call_id: first.toolCallId,
+    args: first.args,
+    description: first.description,
+    allowed_decisions: first.allowedDecisions.filter(type => question.actions.every(action => action.allowedDecisions.includes(type))),
+    requested_at: new Date(nowMs).toISOString(),
+    ...(actions.length > 1 && { actions }),
+    holdline: { fingerprint: question.fingerprint, ...(isOutcomeUnknown && { outcome_unknown: true }) }
+  }
+}
+
+/** The same question, its answer under way. */
+export function claimApproval (approval: PendingApproval, nowMs: number): PendingApproval {
+  return { ...approval, holdline: { ...approval.holdline, claimed_at: new Date(nowMs).toISOString() } }
+}
+
+/** Reads what a session keeps; undefined if nothing is pending, or in a form of another service's (a loaded file's). */
+export function readPendingApproval (json: JsonObject | null): PendingApproval | undefined {
+  return Value.Check(PendingApproval, json) ? json : undefined
+}
+
+/** What a session keeps as clients may see it. */
+export function showApproval (json: JsonObject): JsonObject {
+  const { holdline: _ours, ...shown } = json
+  return shown
+}
+
+/** The question as a text that a person can answer in any chat: what is asked, and how to answer. */
+export function describeQuestion (question: Question, approval: PendingApproval): string {
+  const { actions } = question
+  const lines = question.text === '' ? [] : [question.text, '']
+  if (approval.holdline.outcome_unknown === true) {
+    lines.push('My last attempt was cut off: the action may or may not have happened. Please check before you answer again.', '')
+  }
+  lines.push(actions.length === 1 ? 'I need your approval:' : `I need your approval for ${actions.length} actions:`)
+  for (const [index, { description }] of actions.entries()) lines.push(actions.length === 1 ? description : `${index + 1}. ${description}`)
+  lines.push('', actions.length === 1
+    ? 'Answer "yes" or "no"; "reject: <reason>" says why.'
+    : 'Answer "approve all" or "reject all", or each by its number: "approve 1, reject 2: <reason>".')
+  if (approval.allowed_decisions.includes('respond')) lines.push('Any other text is taken as your response.')
+  return lines.join('\n')
+}

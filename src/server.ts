@@ -1,0 +1,58 @@
+import { existsSync, readFileSync } from 'node:fs'
+import closeWithGrace from 'close-with-grace'
+import type { FastifyInstance } from 'fastify'
+import { buildApp } from './app.ts'
+import { mergeEnvironment } from './config.ts'
+import { ServiceError } from './errors.ts'
+
+/** The process: settings, listen, signals. Everything else is in `app.ts`. */
+async function start (): Promise<void> {
+  let app: FastifyInstance | undefined
+  try {
+    const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
+    app = await buildApp({ env: mergeEnvironment(dotenv, process.env), logger: await describeLogger() })
+    stopWithGrace(app)
+    await app.listen({ host: app.config.HOST, port: app.config.PORT })
+  } catch (error) {
+    await app?.close().catch(() => {})
+    // One line says what is wrong; a stack is for what we did not foresee.
+    process.stderr.write(`${describeFailure(error)}\n`)
+    process.exit(1)
+  }
+}
+
+/** For SIGTERM, SIGINT and their like: drain, flush, exit 0; a second signal ends at once. */
+function stopWithGrace (app: FastifyInstance): void {
+  const graceMs = app.config.SHUTDOWN_GRACE_SECONDS * 1000
+  const options = {
+    // Even a disk that hangs does not hold the process beyond its time.
+    delay: Math.max(graceMs, 1000),
+    logger: false,
+    onSecondSignal: (signal?: string) => { app.log.warn(`Second ${signal}: ending at once`) },
+    onTimeout: () => { app.log.error('Closing took longer than SHUTDOWN_GRACE_SECONDS: ending at once') }
+  } as const
+  closeWithGrace(options, async ({ signal, err }) => {
+    if (err !== undefined) app.log.fatal({ err }, 'The service ends because of an error that nobody handled')
+    else app.log.info(`Stopping on ${signal}`)
+    // A client that neither reads nor hangs up would keep the server open.
+    const timer = setTimeout(() => { app.server.closeAllConnections() }, graceMs * 0.8)
+    await app.close()
+    clearTimeout(timer)
+    app.log.info('Stopped')
+  })
+}
+
+/** Lines for people on a terminal, JSON for everything else. */
+async function describeLogger () {
+  if (!process.stdout.isTTY) return { level: 'info' }
+  const { default: pretty } = await import('pino-pretty')
+  return { level: 'info', stream: pretty({ translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true, sync: true }) }
+}
+
+function describeFailure (error: unknown): string {
+  if (error instanceof ServiceError) return error.message
+  if (error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES')) return error.message
+  return error instanceof Error ? error.stack ?? error.message : String(error)
+}
+
+await start()

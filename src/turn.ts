@@ -1,0 +1,213 @@
+import type { Agent, AgentEvent, Decision, Person, Question, Usage } from './agent/agent.ts'
+import { parseDecisionWords } from './decision-words.ts'
+import { ServiceError } from './errors.ts'
+import type { Log } from './log.ts'
+import { claimApproval, describeQuestion, holdQuestion, readPendingApproval, type PendingApproval } from './pending-approval.ts'
+import { mergeMetadata, readUserName } from './sessions/metadata.ts'
+import type { JsonObject, Session } from './sessions/session.ts'
+import type { SessionStore } from './sessions/store.ts'
+import { readVerdict, type Verdict } from './verdict.ts'
+
+/** What a run tells of itself. */
+export interface RunFacts {
+  readonly model?: string
+  readonly usage?: Usage
+}
+
+/** What a turn came to. */
+export interface Reply {
+  readonly session: Session
+  readonly status: 'completed' | 'waiting_approval'
+  /** Never empty. */
+  readonly message: string
+  readonly approval: PendingApproval | null
+  readonly facts: RunFacts & { readonly durationMs: number }
+}
+
+/** What turns are run with. */
+export interface TurnOptions {
+  readonly store: SessionStore
+  readonly agent: Agent
+  /** What a text that is no decision does to a waiting question. */
+  readonly pendingText: 'repeat' | 'reject'
+  readonly agentTimeoutMs: number
+  readonly now: () => number
+  readonly newId: () => string
+}
+
+/** A message as a turn takes it. */
+export interface Said {
+  readonly text: string
+  readonly metadata: JsonObject | undefined
+  /** The question that the message says it answers. */
+  readonly approvalId: string | undefined
+  /** The question that the session waited with when the message arrived: words decide nothing that was asked later. */
+  readonly askedBefore: string | undefined
+}
+
+/** A question of the agent, and how the session keeps it. */
+interface Held {
+  readonly question: Question
+  readonly approval: PendingApproval
+}
+
+/**
+ * One turn of one session, under its lock.
+ *
+ * *Promise.* The thread says whether a question is pending; a session that says otherwise is put right first. An answer is saved as claimed before
+ * the agent is resumed, so that one that was cut off is found, told to the person, and never given again by itself. What a reply reports is saved.
+ *
+ * *Not promised.* That a message whose turn failed was not acted upon: a tool that ran before the failure ran.
+ */
+export class Turn {
+  readonly #options: TurnOptions
+  readonly #log: Log
+  /** Ends the turn from outside; its reason is what the turn then throws. */
+  readonly #stop: AbortSignal
+  readonly #startedAtMs: number
+  #session: Session
+
+  constructor (options: TurnOptions, session: Session, stop: AbortSignal, log: Log) {
+    this.#options = options
+    this.#session = session
+    this.#stop = stop
+    this.#log = log
+    this.#startedAtMs = options.now()
+  }
+
+  /** Takes a message: to the agent, or, where a question waits, as an answer to it if it is one. */
+  async say ({ text, metadata: change, approvalId, askedBefore }: Said): Promise<Reply> {
+    const metadata = mergeMetadata(this.#session.metadata, change)
+    const held = await this.#putRight()
+    if (held === undefined) {
+      if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
+      const { threadId } = this.#session
+      return await this.#run(metadata, signal => this.#options.agent.turn({ threadId, text, person: this.#describePerson(metadata), signal }))
+    }
+    if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
+    const isAnswer = askedBefore === held.approval.approval_id
+    const decisions = isAnswer ? this.#readAnswer(text, held.question) : undefined
+    return decisions === undefined ? await this.#repeat(metadata, held) : await this.#resume(metadata, held, decisions)
+  }
+
+  /** Answers the question `approvalId`, or throws APPROVAL_* or DECISION_REFUSED and leaves it as it is. */
+  async decide (verdict: Verdict, approvalId: string | undefined, change: JsonObject | undefined): Promise<Reply> {
+    const metadata = mergeMetadata(this.#session.metadata, change)
+    const held = await this.#putRight()
+    if (held === undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
+    if (held.approval.approval_id !== approvalId) {
+      throw new ServiceError(held.approval.holdline.outcome_unknown === true ? 'APPROVAL_OUTCOME_UNKNOWN' : 'APPROVAL_SUPERSEDED')
+    }
+    return await this.#resume(metadata, held, readVerdict(this.#options.agent, held.question, verdict))
+  }
+
+  /** The graph is the truth about a question, the session is its index: after a crash between the two, the session is made to agree. */
+  async #putRight (): Promise<Held | undefined> {
+    const { agent } = this.#options
+    const question = await agent.pending(this.#session.threadId)
+    const kept = this.#session.pendingApproval
+    const approval = readPendingApproval(kept)
+    if (question === undefined) {
+      if (kept === null) return undefined
+      this.#log.warn({ session_id: this.#session.sessionId }, 'The session kept a question that its thread no longer asks; it is taken out')
+      await this.#save({ pendingApproval: null })
+      return undefined
+    }
+    const isSame = approval?.holdline.fingerprint === question.fingerprint
+    if (isSame && approval.holdline.claimed_at === undefined) return { question, approval }
+    if (isSame) {
+      this.#log.warn({ session_id: this.#session.sessionId, code: 'APPROVAL_OUTCOME_UNKNOWN', approval_id: approval.approval_id },
+        'An answer was cut off after it was claimed: the action may or may not have happened; the person is asked again')
+    } else {
+      this.#log.warn({ session_id: this.#session.sessionId }, 'The thread asks a question that the session did not keep; it is taken in')
+    }
+    const asked = this.#hold(question, isSame)
+    await this.#save({ pendingApproval: asked })
+    return { question, approval: asked }
+  }
+
+  #readAnswer (text: string, question: Question): Decision[] | undefined {
+    const { agent, pendingText } = this.#options
+    const [action] = question.actions
+    const canRespond = question.actions.length === 1 && action?.allowedDecisions.includes('respond') === true
+    const other: Decision | undefined = canRespond
+      ? { type: 'respond', message: text }
+      : pendingText === 'reject' ? { type: 'reject', message: text } : undefined
+    const decisions = parseDecisionWords(text, question.actions.length) ?? (other === undefined ? undefined : question.actions.map(() => other))
+    if (decisions === undefined) return undefined
+    try {
+      agent.checkDecisions(question, decisions)
+      return decisions
+    } catch (error) {
+      // In a chat there is nobody to read a status code: what may not be decided is asked again.
+      if (error instanceof ServiceError && error.code === 'DECISION_REFUSED') return undefined
+      throw error
+    }
+  }
+
+  async #repeat (metadata: JsonObject, { question, approval }: Held): Promise<Reply> {
+    await this.#save({ metadata })
+    return this.#reply('waiting_approval', describeQuestion(question, approval), approval)
+  }
+
+  async #resume (metadata: JsonObject, { question, approval }: Held, decisions: readonly Decision[]): Promise<Reply> {
+    const { agent, now } = this.#options
+    await this.#save({ pendingApproval: claimApproval(approval, now()) })
+    const { threadId } = this.#session
+    return await this.#run(metadata, signal => agent.resume({ threadId, question, decisions, person: this.#describePerson(metadata), signal }))
+  }
+
+  async #run (metadata: JsonObject, start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): Promise<Reply> {
+    const timeout = new AbortController()
+    const timer = setTimeout(() => { timeout.abort(new ServiceError('AGENT_TIMEOUT')) }, this.#options.agentTimeoutMs)
+    let last: AgentEvent | undefined
+    try {
+      for await (const event of start(AbortSignal.any([this.#stop, timeout.signal]))) last = event
+    } catch (error) {
+      await this.#recordFailure()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+    if (last?.type === 'question') {
+      const approval = this.#hold(last.question)
+      await this.#save({ metadata, pendingApproval: approval })
+      return this.#reply('waiting_approval', describeQuestion(last.question, approval), approval, last)
+    }
+    if (last?.type !== 'answer') throw new ServiceError('AGENT_FAILED', { cause: new Error('The agent ended its turn without an answer') })
+    await this.#save({ metadata, pendingApproval: null })
+    return this.#reply('completed', last.text.trim() === '' ? 'The agent has nothing to say.' : last.text, null, last)
+  }
+
+  /** A failed turn counts as activity; a question whose answer took effect all the same is no longer kept. */
+  async #recordFailure (): Promise<void> {
+    try {
+      const question = this.#session.pendingApproval === null ? undefined : await this.#options.agent.pending(this.#session.threadId)
+      await this.#save(question === undefined ? { pendingApproval: null } : {})
+    } catch (error) {
+      // The next turn puts the session right; the failure of this one is what the caller has to learn.
+      this.#log.error({ err: error, session_id: this.#session.sessionId }, 'A failed turn could not be recorded')
+    }
+  }
+
+  async #save (change: Partial<Pick<Session, 'metadata' | 'pendingApproval'>>): Promise<void> {
+    const { store, now } = this.#options
+    this.#session = await store.update(this.#session.sessionId, session => ({ ...session, ...change, lastActivityMs: now() }))
+  }
+
+  #hold (question: Question, isOutcomeUnknown = false): PendingApproval {
+    const { newId, now } = this.#options
+    return holdQuestion(question, { approvalId: newId(), nowMs: now(), isOutcomeUnknown })
+  }
+
+  #reply (status: Reply['status'], message: string, approval: PendingApproval | null, { model, usage }: RunFacts = {}): Reply {
+    const durationMs = this.#options.now() - this.#startedAtMs
+    const facts = { ...(model !== undefined && { model }), ...(usage !== undefined && { usage }), durationMs }
+    return { session: this.#session, status, message, approval, facts }
+  }
+
+  #describePerson (metadata: JsonObject): Person {
+    const name = readUserName(metadata)
+    return { userId: this.#session.userId, ...(name !== undefined && { name }) }
+  }
+}

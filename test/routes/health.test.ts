@@ -1,0 +1,54 @@
+import t from 'tap'
+import { startApp } from '../fixtures/app.ts'
+
+t.test('health tells what works and how much it holds', async t => {
+  const service = await startApp(t, { env: { API_KEY: 'k' } })
+  const { status, body } = await service.get('/health')
+  t.equal(status, 200, 'it needs no key')
+  t.match(body, {
+    status: 'healthy',
+    timestamp: /Z$/,
+    active_sessions: 0,
+    uptime_seconds: Number,
+    version: /^\d+\.\d+\.\d+/,
+    store: { type: 'csv', can_save: true },
+    agent: { type: 'built-in', model: 'offline' }
+  })
+  await service.chat({ user_id: 'ann', message: 'Hello' }, { authorization: 'Bearer k' })
+  t.equal((await service.get('/health')).body.active_sessions, 1)
+  t.match(await service.get('/health/live'), { status: 200, body: { status: 'live' } })
+  t.match(await service.get('/health/ready'), { status: 200, body: { status: 'ready' } })
+})
+
+t.test('a store that cannot save is said, reads are served, and chat is refused before the agent acts', async t => {
+  const service = await startApp(t)
+  const { body: { session_id } } = await service.say('Hello')
+  const { sessionStore } = service.app
+  t.intercept(sessionStore, 'status', { value: () => ({ kind: 'csv', canSave: false, reason: 'no space left' }), configurable: true })
+  t.match(await service.get('/health'), { status: 503, body: { status: 'degraded', reason: 'no space left' } })
+  t.match(await service.get('/health/ready'), { status: 503, body: { reason: 'no space left' } })
+  t.match(await service.get('/health/live'), { status: 200 })
+  const refused = await service.say('More')
+  t.match(refused, { status: 503, body: { code: 'STORE_UNAVAILABLE', status: 'error' } })
+  t.ok(Number(refused.headers['retry-after']) > 0)
+  t.equal((await service.get(`/api/sessions/${session_id}/messages`)).body.messages.length, 2)
+})
+
+t.test('while turns drain, new ones get 503 and the probe says so', async t => {
+  const service = await startApp(t)
+  await service.app.conversation.drain(0)
+  const refused = await service.say('Hello')
+  t.match(refused, { status: 503, body: { code: 'SERVICE_STOPPING', status: 'error' } })
+  t.ok(Number(refused.headers['retry-after']) > 0)
+  t.match(await service.get('/health/ready'), { status: 503, body: { reason: 'stopping' } })
+  t.match(await service.get('/health'), { status: 200 })
+})
+
+t.test('the root lists every endpoint', async t => {
+  const service = await startApp(t)
+  const { body } = await service.get('/')
+  t.match(body, { name: 'Holdline', version: /^\d/, status: 'running', documentation: String })
+  for (const endpoint of ['POST /api/chat', 'POST /api/approve', 'GET /api/sessions', 'GET /health', 'DELETE /api/sessions/:session_id']) {
+    t.ok(body.endpoints.includes(endpoint), endpoint)
+  }
+})
