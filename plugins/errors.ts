@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERRORS, ServiceError, type ErrorCode } from '../src/errors.ts'
+import { PLATFORM_PATTERN } from '../src/sessions/session.ts'
 import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 
 declare module 'fastify' {
@@ -17,6 +20,8 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'BODY_NOT_JSON',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_NOT_JSON'
 }
+
+const PLATFORM = new RegExp(PLATFORM_PATTERN)
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
@@ -35,6 +40,9 @@ const REASONS: Readonly<Record<number, string>> = {
 
 /** One handler for every error: the table's status and code for the client, the cause for the log. */
 async function errors (fastify: FastifyInstance): Promise<void> {
+  fastify.addHook('onRequest', async function nameRequest (request, reply) {
+    reply.header('x-request-id', request.id)
+  })
   fastify.setErrorHandler(sendError)
   fastify.setNotFoundHandler(function refuseRoute (request) {
     throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
@@ -48,11 +56,13 @@ export function sendError (thrown: FastifyError | ServiceError, request: Fastify
   const { code, statusCode, retryAfterSeconds, session } = error
   const { message, nextStep } = ERRORS[code]
   const fields = { code, session_id: session?.sessionId }
-  if (statusCode >= 500) request.log.error({ ...fields, err: error.cause ?? thrown, next_step: nextStep }, message)
+  if (statusCode >= 500 && code !== 'SERVICE_STOPPING') request.log.error({ ...fields, err: error.cause ?? thrown, next_step: nextStep }, message)
   else request.log.info(fields, 'Request refused')
 
   if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
+  // Also for what fails before any hook runs.
+  reply.header('x-request-id', request.id)
   reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({
     statusCode,
     code,
@@ -61,6 +71,18 @@ export function sendError (thrown: FastifyError | ServiceError, request: Fastify
     request_id: request.id,
     ...(request.routeOptions.config.speaksToPerson === true && describeToPerson(request, error))
   }))
+}
+
+/** Answers what is no HTTP, for which there is neither request nor route, in the form of every error. */
+export function refuseConnection (error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const id = randomUUID()
+  const body = JSON.stringify({ statusCode: 400, code: 'REQUEST_INVALID', error: REASONS[400], message: 'The request is not valid HTTP', request_id: id })
+  const headers = `content-type: application/json; charset=utf-8\r\nx-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}`
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${headers}\r\nconnection: close\r\n\r\n${body}`)
 }
 
 function toServiceError (error: FastifyError | ServiceError): ServiceError {
@@ -84,6 +106,7 @@ function describeBody (body: unknown): object {
   if (userId === undefined) return {}
   const sessionId = readText(body, 'session_id')
   const platform = readText(body, 'platform') ?? inferPlatform(userId)
+  if (!PLATFORM.test(platform)) return {}
   // Without its session, a session's platform is not known, and neither is the normalised id.
   return sessionId === undefined
     ? { user_id: normaliseUserId(userId, platform), platform }
@@ -97,8 +120,9 @@ function readText (body: unknown, field: string): string | undefined {
 }
 
 /** A refusal by the schema, naming the field. */
-function formatProblem ({ instancePath, message = 'is not valid', params }: FastifySchemaValidationError, place: string): string {
+function formatProblem ({ instancePath, keyword, message = 'is not valid', params }: FastifySchemaValidationError, place: string): string {
   const field = instancePath === '' ? place : instancePath.slice(1).replaceAll('/', '.')
+  if (keyword === 'pattern') return `${field} has characters that are not allowed here`
   const allowed = Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : ''
   return `${field} ${message}${allowed}`
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError } from '../src/errors.ts'
@@ -7,8 +8,14 @@ import { findIllFormed } from '../src/json-text.ts'
 async function jsonBody (fastify: FastifyInstance): Promise<void> {
   const parseJson = fastify.getDefaultJsonParser('error', 'error')
   fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, function parseBody (request, body, done) {
-    const text = String(body)
+  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, function parseBody (request, body, done) {
+    const bytes = Buffer.from(body)
+    // Decoding would replace what is no UTF-8, and half a surrogate pair is none either.
+    if (!isUtf8(bytes)) {
+      done(new ServiceError('BODY_NOT_JSON', { message: 'The body is not valid UTF-8' }))
+      return
+    }
+    const text = bytes.toString()
     // Clients that always send the header send it with an empty DELETE, too.
     if (text.trim() === '') {
       done(null, undefined)
@@ -16,7 +23,7 @@ async function jsonBody (fastify: FastifyInstance): Promise<void> {
     }
     parseJson(request, text, function check (error, value) {
       if (error !== null) {
-        done(new ServiceError('BODY_NOT_JSON', { cause: error }))
+        done(describeRefusal(error))
         return
       }
       const problem = findIllFormed(text, value)
@@ -24,6 +31,13 @@ async function jsonBody (fastify: FastifyInstance): Promise<void> {
       else done(new ServiceError('REQUEST_INVALID', { message: problem }))
     })
   })
+}
+
+function describeRefusal (cause: Error): ServiceError {
+  const isForbidden = cause.message.includes('forbidden prototype property')
+  return isForbidden
+    ? new ServiceError('REQUEST_INVALID', { message: 'body holds a key __proto__ or constructor.prototype', cause })
+    : new ServiceError('BODY_NOT_JSON', { cause })
 }
 
 export default fp(jsonBody, { name: 'json-body', dependencies: ['errors'], fastify: '5.x' })

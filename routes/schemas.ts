@@ -1,11 +1,11 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { ApprovalData, showApproval } from '../src/pending-approval.ts'
+import type { Reply } from '../src/reply.ts'
 import { readUserProfile } from '../src/sessions/metadata.ts'
 import { ID_PATTERN, JsonObject, PLATFORM_PATTERN, type Session } from '../src/sessions/session.ts'
-import type { Reply } from '../src/turn.ts'
 
-/** A person as a bot names them; no control characters, which would break a line of the session file. */
-export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: '^\\P{Cc}+$' })
+/** A person as a bot names them; no control characters and line ends, which would break a line of the session file. */
+export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$' })
 export const Platform = Type.String({ pattern: PLATFORM_PATTERN })
 export const SessionId = Type.String({ pattern: ID_PATTERN })
 export const SessionParams = Type.Object({ session_id: SessionId })

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { Message } from '../src/agent/agent.ts'
 import { ServiceError } from '../src/errors.ts'
 import { JsonObject } from '../src/sessions/session.ts'
-import { normaliseUserId } from '../src/sessions/user-id.ts'
+import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 import { COMMON_ERRORS, ErrorBody, formatSession, Platform, SessionParams, SessionView, UserId } from './schemas.ts'
 
 const DEFAULT_LIMIT = 100
@@ -110,11 +110,11 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
     return { count, pending_approvals: pendingApprovals, by_platform: byPlatform }
   })
 
-  fastify.get('/api/sessions/:user_id', { schema: userSchema }, async function listSessionsOfUser ({ params, query: { platform = 'api' } }) {
-    const literal = await store.findByUser(params.user_id)
+  fastify.get('/api/sessions/:user_id', { schema: userSchema }, async function listSessionsOfUser ({ params, query: { platform } }) {
+    const literal = await store.findByUser(params.user_id, platform)
     if (literal.length > 0) return { user_id: params.user_id, sessions: literal.map(formatSession) }
-    const normalised = normaliseUserId(params.user_id, platform)
-    return { user_id: normalised, sessions: (await store.findByUser(normalised)).map(formatSession) }
+    const normalised = normaliseUserId(params.user_id, platform ?? inferPlatform(params.user_id))
+    return { user_id: normalised, sessions: (await store.findByUser(normalised, platform)).map(formatSession) }
   })
 
   fastify.get('/api/sessions/:session_id/messages', { schema: messagesSchema }, async function listMessages ({ params, query: { limit, cursor } }) {
@@ -131,8 +131,8 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
     }
   })
 
-  fastify.delete('/api/sessions/:session_id', { schema: deleteSchema }, async function deleteSession ({ params }) {
-    await conversation.end(params.session_id)
+  fastify.delete('/api/sessions/:session_id', { schema: deleteSchema }, async function deleteSession ({ params, log }) {
+    await conversation.end(params.session_id, log)
     return { status: 'deleted' as const, session_id: params.session_id }
   })
 }

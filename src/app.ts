@@ -5,7 +5,7 @@ import agent from '../plugins/agent.ts'
 import auth from '../plugins/auth.ts'
 import conversation from '../plugins/conversation.ts'
 import env from '../plugins/env.ts'
-import errors, { sendError } from '../plugins/errors.ts'
+import errors, { refuseConnection, sendError } from '../plugins/errors.ts'
 import jsonBody from '../plugins/json-body.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
 import sessionStore from '../plugins/session-store.ts'
@@ -43,7 +43,8 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     // No value is ever coerced, and a field that nobody knows is ignored, not refused.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     bodyLimit: 256 * 1024,
-    routerOptions: { maxParamLength: 400 },
+    // In UTF-16 units: a user id of 256 characters beyond the basic plane, and its platform.
+    routerOptions: { maxParamLength: 600 },
     requestTimeout: 30 * SECOND_MS,
     keepAliveTimeout: 65 * SECOND_MS,
     http: { headersTimeout: 10 * SECOND_MS },
@@ -51,12 +52,13 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     pluginTimeout: 0,
     // Those who come while turns drain are answered by us, in our own form.
     return503OnClosing: false,
-    frameworkErrors: sendError
+    frameworkErrors: sendError,
+    clientErrorHandler: refuseConnection
   })
   try {
     await app.register(env, { env: environment })
     const { config } = app
-    const timeoutMs = config.SESSION_TIMEOUT_MINUTES * MINUTE_MS
+    const timeoutMs = toMs(config.SESSION_TIMEOUT_MINUTES, MINUTE_MS)
     const keepConversations = config.KEEP_CONVERSATIONS
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
@@ -76,20 +78,17 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     await app.register(conversation, {
       pendingText: config.PENDING_TEXT,
       maxQueuedTurns: config.MAX_QUEUED_TURNS,
-      agentTimeoutMs: config.AGENT_TIMEOUT_SECONDS * SECOND_MS,
+      agentTimeoutMs: toMs(config.AGENT_TIMEOUT_SECONDS, SECOND_MS),
       keepConversations,
       now,
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE
     })
-    await app.register(sessionCleanup, { intervalMs: config.CLEANUP_INTERVAL_MINUTES * MINUTE_MS, timeoutMs, keepConversations, now })
+    await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
     const { version } = packageJson
     const endpoints: string[] = []
     app.addHook('onRoute', function noteEndpoint ({ method, url }) {
       if (method !== 'HEAD') endpoints.push(`${String(method)} ${url}`)
-    })
-    app.addHook('onRequest', async function nameRequest (request, reply) {
-      reply.header('x-request-id', request.id)
     })
     await app.register(root, { version, endpoints })
     await app.register(health, { version, now })
@@ -101,6 +100,11 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     await app.close()
     throw error
   }
+}
+
+/** Whole milliseconds, at least one: a fraction of a setting may be neither. */
+function toMs (amount: number, unitMs: number): number {
+  return Math.max(1, Math.round(amount * unitMs))
 }
 
 /** A client's own request id, if it is fit to stand in a header and a log line (CR or LF in it would forge one), else a new one. */

@@ -2,10 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import { readPendingApproval } from './pending-approval.ts'
+import type { Reply } from './reply.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
+import type { SessionLock } from './sessions/store.ts'
+import { TurnLocks } from './sessions/turn-lock.ts'
 import { inferPlatform, isOwnedBy, normaliseUserId } from './sessions/user-id.ts'
-import { Turn, type Reply, type TurnOptions } from './turn.ts'
+import { Turn, type TurnOptions } from './turn.ts'
+import { UnderWay } from './under-way.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Ends the session and opens a fresh one. */
@@ -51,9 +55,9 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
  */
 export class Conversation {
   readonly #options: Required<ConversationOptions>
-  readonly #stop = new AbortController()
-  readonly #underWay = new Set<Promise<unknown>>()
-  #isDraining = false
+  readonly #underWay = new UnderWay()
+  /** By person: who came first finds, or makes, the session first, and joins its queue first. */
+  readonly #arrivals = new TurnLocks()
 
   constructor (options: ConversationOptions) {
     this.#options = { now: Date.now, newId: randomUUID, ...options }
@@ -61,21 +65,23 @@ export class Conversation {
 
   /** Whether new turns are refused, since the service stops. */
   get isDraining (): boolean {
-    return this.#isDraining
+    return this.#underWay.isDraining
   }
 
   /** Runs one message through the person's session, made if there is none. */
   async chat (request: ChatRequest, log: Log): Promise<Reply> {
     // Refused before a session is made for it: what is too large alone is too large merged.
     mergeMetadata({}, request.metadata)
-    return await this.#track(async () => {
+    return await this.#underWay.track(async () => {
+      const { message: text, metadata, approvalId } = request
+      // Before any wait: a question that is asked while the message waits is not what it answers.
+      const askedBefore = readPendingApproval((await this.#findExisting(request))?.pendingApproval ?? null)?.approval_id
       for (;;) {
-        const session = await this.#findSession(request)
-        const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-        const { message: text, metadata, approvalId } = request
-        const reply = await this.#takeTurn(session, log, async (turn, current) => NEW_COMMAND.test(text)
-          ? await this.#startAfresh(current, metadata)
-          : await turn.say({ text, metadata, approvalId, askedBefore }))
+        const { session, lock } = await this.#joinQueue(request)
+        const reply = await this.#takeTurn(session, lock, log, async (turn, current) => {
+          if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, metadata, log)
+          return await turn.say({ text, metadata, approvalId, askedBefore })
+        })
         if (reply !== undefined) return reply
         // The session ended while the message waited. A message that names it ends with it, any other one starts afresh.
         if (request.sessionId !== undefined) throw new ServiceError('SESSION_NOT_FOUND')
@@ -85,23 +91,27 @@ export class Conversation {
 
   /** Answers the question that a session waits with. Throws SESSION_NOT_FOUND, APPROVAL_*, DECISION_REFUSED: the question then stays as it was. */
   async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log): Promise<Reply> {
-    return await this.#track(async () => {
+    return await this.#underWay.track(async () => {
       const session = await this.#findOwned(sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-      const reply = await this.#takeTurn(session, log, async turn => await turn.decide(verdict, approvalId ?? askedBefore, metadata))
+      const reply = await this.#takeTurn(session, this.#lock(session), log, async turn => {
+        return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
+      })
       if (reply === undefined) throw new ServiceError('SESSION_NOT_FOUND')
       return reply
     })
   }
 
   /** Ends a session after the turns that wait for it, its conversation with it. Throws SESSION_NOT_FOUND. */
-  async end (sessionId: string): Promise<void> {
-    await this.#track(async () => {
-      const lock = await this.#options.store.lock(sessionId, { signal: this.#stop.signal })
+  async end (sessionId: string, log: Log): Promise<void> {
+    await this.#underWay.track(async () => {
+      // An expired session is gone; under its lock it would count as one whose turn runs.
+      if (await this.#options.store.get(sessionId) === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+      const lock = await this.#options.store.lock(sessionId, { signal: this.#underWay.stopped })
       try {
         const session = await this.#options.store.delete(sessionId)
         if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
-        await this.#forget(session)
+        await this.#forget(session, log)
       } finally {
         lock.release()
       }
@@ -110,49 +120,61 @@ export class Conversation {
 
   /** Refuses new turns, gives those that are under way `graceMs` to finish, then cancels them with SERVICE_STOPPING. Resolves when none is left. */
   async drain (graceMs: number): Promise<void> {
-    this.#isDraining = true
-    const timer = setTimeout(() => { this.#stop.abort(describeStop()) }, graceMs)
-    await Promise.allSettled(this.#underWay)
-    clearTimeout(timer)
-  }
-
-  async #track<T> (run: () => Promise<T>): Promise<T> {
-    if (this.#isDraining) throw describeStop()
-    const running = run()
-    this.#underWay.add(running)
-    try {
-      return await running
-    } finally {
-      this.#underWay.delete(running)
-    }
+    await this.#underWay.drain(graceMs)
   }
 
   /** Undefined if the session ended before its turn came. */
-  async #takeTurn (known: Session, log: Log, run: (turn: Turn, session: Session) => Promise<Reply>): Promise<Reply | undefined> {
-    const { store, maxQueuedTurns, now } = this.#options
-    const lock = await store.lock(known.sessionId, { maxWaiting: maxQueuedTurns, signal: this.#stop.signal })
-    const startedAtMs = now()
+  async #takeTurn (
+    known: Session, waiting: Promise<SessionLock>, log: Log, run: (turn: Turn, session: Session) => Promise<Reply>
+  ): Promise<Reply | undefined> {
+    const { store, now } = this.#options
+    let lock: SessionLock | undefined
     try {
+      lock = await waiting
+      const startedAtMs = now()
       const session = await store.get(known.sessionId)
       if (session === undefined) return undefined
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
-      const reply = await run(new Turn(this.#options, session, this.#stop.signal, log), session)
+      const reply = await run(new Turn(this.#options, session, this.#underWay.stopped, log), session)
       log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply
     } catch (error) {
-      throw error instanceof ServiceError ? error.withSession(known) : error
+      throw (error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })).withSession(known)
     } finally {
-      lock.release()
+      lock?.release()
     }
   }
 
-  async #findSession ({ userId, sessionId, platform }: ChatRequest): Promise<Session> {
+  /** The session of a message, made if there is none, and the wait for its lock. */
+  async #joinQueue (request: ChatRequest): Promise<{ session: Session, lock: Promise<SessionLock> }> {
+    const { userId, sessionId, platform = inferPlatform(userId), approvalId } = request
+    const owner = normaliseUserId(userId, platform)
+    const arrival = sessionId === undefined ? await this.#arrivals.lock(`${platform} ${owner}`) : undefined
+    try {
+      let session = await this.#findExisting(request)
+      if (session === undefined) {
+        if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
+        const create = () => this.#createSession(owner, platform, {})
+        session = (await this.#options.store.continueOrCreate(owner, platform, create)).session
+      }
+      return { session, lock: this.#lock(session) }
+    } finally {
+      arrival?.release()
+    }
+  }
+
+  #lock ({ sessionId }: Session): Promise<SessionLock> {
+    return this.#options.store.lock(sessionId, { maxWaiting: this.#options.maxQueuedTurns, signal: this.#underWay.stopped })
+  }
+
+  /** The session that a message names, or else the person's most recent one: by the literal id, as a loaded file may hold it, or the normalised. */
+  async #findExisting ({ userId, sessionId, platform }: ChatRequest): Promise<Session | undefined> {
     if (sessionId !== undefined) return await this.#findOwned(sessionId, userId, platform)
+    const { store } = this.#options
     const on = platform ?? inferPlatform(userId)
-    const owner = normaliseUserId(userId, on)
-    const { session } = await this.#options.store.continueOrCreate(owner, on, () => this.#createSession(owner, on, {}))
-    return session
+    const [literal] = await store.findByUser(userId, on)
+    return literal ?? (await store.findByUser(normaliseUserId(userId, on), on))[0]
   }
 
   async #findOwned (sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
@@ -162,17 +184,23 @@ export class Conversation {
     return session
   }
 
-  async #startAfresh (session: Session, metadata: JsonObject | undefined): Promise<Reply> {
+  async #startAfresh (session: Session, metadata: JsonObject | undefined, log: Log): Promise<Reply> {
     const fresh = this.#createSession(session.userId, session.platform, mergeMetadata({}, metadata))
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
     await this.#options.store.create(fresh)
     await this.#options.store.delete(session.sessionId)
-    await this.#forget(session)
+    await this.#forget(session, log)
     return { session: fresh, status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } }
   }
 
-  async #forget ({ threadId }: Session): Promise<void> {
-    if (!this.#options.keepConversations) await this.#options.agent.forget(threadId)
+  /** The session is gone by then, and cannot be ended again: a conversation that cannot be removed is left to the sweep. */
+  async #forget ({ sessionId, threadId }: Session, log: Log): Promise<void> {
+    if (this.#options.keepConversations) return
+    try {
+      await this.#options.agent.forget(threadId)
+    } catch (error) {
+      log.error({ err: error, session_id: sessionId }, 'The conversation of an ended session could not be removed; a later sweep tries again')
+    }
   }
 
   #createSession (userId: string, platform: string, metadata: JsonObject): Session {
@@ -182,8 +210,4 @@ export class Conversation {
       sessionId: newId(), userId, platform, threadId: newId(), createdAtMs: nowMs, lastActivityMs: nowMs, pendingApproval: null, metadata, extra: {}
     }
   }
-}
-
-function describeStop (): ServiceError {
-  return new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: 5 })
 }

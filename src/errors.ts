@@ -85,3 +85,8 @@ export class ServiceError extends Error {
     return new ServiceError(code, { message, cause, retryAfterSeconds, session })
   }
 }
+
+/** Whether an error bears this code of its own: the system's (`ENOENT`), SQLite's (`SQLITE_BUSY`). */
+export function isCoded (error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}

@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, openSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { ServiceError } from './errors.ts'
+import { isCoded, ServiceError } from './errors.ts'
 
 /**
  * The right to be the only writer of a file.
@@ -56,8 +56,4 @@ function explain (path: string, cause: unknown): ServiceError {
   }
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new ServiceError('STORE_UNAVAILABLE', { message: `${path} cannot be locked: ${reason} (${path}.lock)`, cause })
-}
-
-function isCoded (error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -29,11 +29,19 @@ export const PendingApproval = Type.Composite([ApprovalData, Type.Object({
     fingerprint: Type.String(),
     /** ISO 8601; set, and saved, before the agent is resumed: found later, it says that an answer was cut off. */
     claimed_at: Type.Optional(Type.String()),
+    /** With the claim: the tool calls that the answer allows. */
+    approved: Type.Optional(Type.Array(Type.String())),
     /** An earlier answer was cut off: the person is told so as long as the question stands. */
     outcome_unknown: Type.Optional(Type.Boolean())
   })
 })])
 export type PendingApproval = Static<typeof PendingApproval>
+
+/** Told to a person whose answer was cut off before its outcome was known. */
+export const OUTCOME_UNKNOWN = 'My last attempt was cut off: the action may or may not have happened. Please check before you decide again.'
+
+/** Told to a person whose answer took effect, while the reply to it was lost. */
+export const REPLY_LOST = 'Your last decision took effect, but my reply to it was cut off.'
 
 /** How to hold a question. */
 export interface HoldOptions {
@@ -61,9 +69,9 @@ export function holdQuestion (question: Question, { approvalId, nowMs, isOutcome
   }
 }
 
-/** The same question, its answer under way. */
-export function claimApproval (approval: PendingApproval, nowMs: number): PendingApproval {
-  return { ...approval, holdline: { ...approval.holdline, claimed_at: new Date(nowMs).toISOString() } }
+/** The same question, its answer under way; `approved` are the ids of the tool calls that the answer allows. */
+export function claimApproval (approval: PendingApproval, nowMs: number, approved: readonly string[]): PendingApproval {
+  return { ...approval, holdline: { ...approval.holdline, claimed_at: new Date(nowMs).toISOString(), approved: [...approved] } }
 }
 
 /** Reads what a session keeps; undefined if nothing is pending, or in a form of another service's (a loaded file's). */
@@ -82,7 +90,7 @@ export function describeQuestion (question: Question, approval: PendingApproval)
   const { actions } = question
   const lines = question.text === '' ? [] : [question.text, '']
   if (approval.holdline.outcome_unknown === true) {
-    lines.push('My last attempt was cut off: the action may or may not have happened. Please check before you answer again.', '')
+    lines.push(OUTCOME_UNKNOWN, '')
   }
   lines.push(actions.length === 1 ? 'I need your approval:' : `I need your approval for ${actions.length} actions:`)
   for (const [index, { description }] of actions.entries()) lines.push(actions.length === 1 ? description : `${index + 1}. ${description}`)

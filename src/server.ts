@@ -51,7 +51,10 @@ async function describeLogger () {
 
 function describeFailure (error: unknown): string {
   if (error instanceof ServiceError) return error.message
-  if (error instanceof Error && 'code' in error && (error.code === 'EADDRINUSE' || error.code === 'EACCES')) return error.message
+  // What the system says of the address; everything else that it refuses is explained below.
+  if (error instanceof Error && 'syscall' in error && (error.syscall === 'listen' || error.syscall === 'getaddrinfo')) {
+    return `HOST and PORT must be an address to listen on: ${error.message}`
+  }
   return error instanceof Error ? error.stack ?? error.message : String(error)
 }
 

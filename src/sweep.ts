@@ -5,6 +5,10 @@ import type { SessionStore } from './sessions/store.ts'
 /** A conversation that no session refers to is left alone for a day: somebody may be putting a backup back. */
 export const ORPHAN_AGE_MS = 24 * 60 * 60 * 1000
 
+/** An orphan is a day old: it can wait for an hour more, and the walk over all conversations need not be made every few minutes. */
+const ORPHAN_INTERVAL_MS = 60 * 60 * 1000
+
+/** Sessions removed, or conversations looked at, before others get their turn. */
 const PAGE = 100
 
 /** What a sweep works on. */
@@ -33,6 +37,7 @@ export interface SweepReport {
 export class Sweep {
   readonly #options: Required<SweepOptions>
   #isStopping = false
+  #orphansDueMs = 0
 
   constructor (options: SweepOptions) {
     this.#options = { now: Date.now, ...options }
@@ -46,10 +51,17 @@ export class Sweep {
   /** Runs once. Throws what the store throws. */
   async run (): Promise<SweepReport> {
     const { store, timeoutMs, log, now } = this.#options
-    const removed = await store.removeSilentSince(now() - timeoutMs)
-    if (removed.length > 0) log.info({ removed: removed.length }, `Cleaned up ${removed.length} expired sessions`)
-    const forgotten = await this.forget(removed.map(session => session.threadId))
-    return { sessions: removed.length, conversations: forgotten + await this.#forgetOrphans() }
+    const cutoffMs = now() - timeoutMs
+    let sessions = 0
+    let conversations = 0
+    for (let page = PAGE; page === PAGE && !this.#isStopping;) {
+      const removed = await store.removeSilentSince(cutoffMs, PAGE)
+      conversations += await this.forget(removed.map(session => session.threadId))
+      sessions += removed.length
+      page = removed.length
+    }
+    if (sessions > 0) log.info({ removed: sessions }, `Cleaned up ${sessions} expired sessions`)
+    return { sessions, conversations: conversations + await this.#forgetOrphans() }
   }
 
   /** Forgets these conversations, save those that a session refers to. Resolves to how many. */
@@ -75,15 +87,17 @@ export class Sweep {
 
   async #forgetOrphans (): Promise<number> {
     const { agent, keepConversations, now } = this.#options
-    if (keepConversations) return 0
+    if (keepConversations || now() < this.#orphansDueMs) return 0
     let forgotten = 0
     for (let after = ''; ;) {
       const threads = await agent.listThreads(after, PAGE)
       forgotten += await this.forget(threads.filter(thread => thread.lastWriteMs < now() - ORPHAN_AGE_MS).map(thread => thread.threadId))
       const last = threads.at(-1)
-      if (last === undefined || threads.length < PAGE || this.#isStopping) return forgotten
+      if (last === undefined || threads.length < PAGE || this.#isStopping) break
       after = last.threadId
       await new Promise(resolve => setImmediate(resolve))
     }
+    this.#orphansDueMs = now() + ORPHAN_INTERVAL_MS
+    return forgotten
   }
 }

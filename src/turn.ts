@@ -1,28 +1,16 @@
-import type { Agent, AgentEvent, Decision, Person, Question, Usage } from './agent/agent.ts'
+import type { Agent, AgentEvent, Decision, Person, Question } from './agent/agent.ts'
+import { runWithDeadline } from './deadline.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
-import { claimApproval, describeQuestion, holdQuestion, readPendingApproval, type PendingApproval } from './pending-approval.ts'
+import {
+  claimApproval, describeQuestion, holdQuestion, OUTCOME_UNKNOWN, readPendingApproval, REPLY_LOST, type PendingApproval
+} from './pending-approval.ts'
 import { mergeMetadata, readUserName } from './sessions/metadata.ts'
+import type { Reply, RunFacts } from './reply.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
 import type { SessionStore } from './sessions/store.ts'
 import { readVerdict, type Verdict } from './verdict.ts'
-
-/** What a run tells of itself. */
-export interface RunFacts {
-  readonly model?: string
-  readonly usage?: Usage
-}
-
-/** What a turn came to. */
-export interface Reply {
-  readonly session: Session
-  readonly status: 'completed' | 'waiting_approval'
-  /** Never empty. */
-  readonly message: string
-  readonly approval: PendingApproval | null
-  readonly facts: RunFacts & { readonly durationMs: number }
-}
 
 /** What turns are run with. */
 export interface TurnOptions {
@@ -66,6 +54,8 @@ export class Turn {
   readonly #stop: AbortSignal
   readonly #startedAtMs: number
   #session: Session
+  /** What the person has to be told before the reply. */
+  #notice: string | undefined
 
   constructor (options: TurnOptions, session: Session, stop: AbortSignal, log: Log) {
     this.#options = options
@@ -78,9 +68,12 @@ export class Turn {
   /** Takes a message: to the agent, or, where a question waits, as an answer to it if it is one. */
   async say ({ text, metadata: change, approvalId, askedBefore }: Said): Promise<Reply> {
     const metadata = mergeMetadata(this.#session.metadata, change)
+    const asksNow = readPendingApproval(this.#session.pendingApproval)?.approval_id
     const held = await this.#putRight()
     if (held === undefined) {
-      if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
+      // A yes to a question that was decided while it waited is for nobody: the agent would take it for an answer to something else.
+      const isLate = askedBefore !== undefined && askedBefore !== asksNow && parseDecisionWords(text, 1) !== undefined
+      if (approvalId !== undefined || isLate) throw new ServiceError('APPROVAL_NOT_PENDING')
       const { threadId } = this.#session
       return await this.#run(metadata, signal => this.#options.agent.turn({ threadId, text, person: this.#describePerson(metadata), signal }))
     }
@@ -108,9 +101,11 @@ export class Turn {
     const kept = this.#session.pendingApproval
     const approval = readPendingApproval(kept)
     if (question === undefined) {
-      if (kept === null) return undefined
-      this.#log.warn({ session_id: this.#session.sessionId }, 'The session kept a question that its thread no longer asks; it is taken out')
-      await this.#save({ pendingApproval: null })
+      if (approval?.holdline.claimed_at !== undefined) await this.#noticeCutOff(approval)
+      else if (kept !== null) {
+        this.#log.warn({ session_id: this.#session.sessionId }, 'The session kept a question that its thread no longer asks; it is taken out')
+        await this.#save({ pendingApproval: null })
+      }
       return undefined
     }
     const isSame = approval?.holdline.fingerprint === question.fingerprint
@@ -124,6 +119,16 @@ export class Turn {
     const asked = this.#hold(question, isSame)
     await this.#save({ pendingApproval: asked })
     return { question, approval: asked }
+  }
+
+  /** The session keeps the claim until a reply has told the person. */
+  async #noticeCutOff ({ approval_id: approvalId, holdline }: PendingApproval): Promise<void> {
+    const { sessionId, threadId } = this.#session
+    const isDone = await this.#options.agent.haveResults(threadId, holdline.approved ?? [])
+    this.#notice = isDone ? REPLY_LOST : OUTCOME_UNKNOWN
+    const fields = { session_id: sessionId, approval_id: approvalId }
+    if (isDone) this.#log.warn(fields, 'An answer took effect, but the reply to it was cut off; the person is told')
+    else this.#log.warn({ ...fields, code: 'APPROVAL_OUTCOME_UNKNOWN' }, 'An answer was cut off: an action may or may not have happened; the person is told')
   }
 
   #readAnswer (text: string, question: Question): Decision[] | undefined {
@@ -152,22 +157,23 @@ export class Turn {
 
   async #resume (metadata: JsonObject, { question, approval }: Held, decisions: readonly Decision[]): Promise<Reply> {
     const { agent, now } = this.#options
-    await this.#save({ pendingApproval: claimApproval(approval, now()) })
+    // A claim that is never tried would be told as one that was cut off.
+    this.#stop.throwIfAborted()
+    const approved = question.actions.filter((_, index) => ['approve', 'edit'].includes(decisions[index]?.type ?? '')).map(action => action.toolCallId)
+    await this.#save({ pendingApproval: claimApproval(approval, now(), approved) })
     const { threadId } = this.#session
     return await this.#run(metadata, signal => agent.resume({ threadId, question, decisions, person: this.#describePerson(metadata), signal }))
   }
 
   async #run (metadata: JsonObject, start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): Promise<Reply> {
-    const timeout = new AbortController()
-    const timer = setTimeout(() => { timeout.abort(new ServiceError('AGENT_TIMEOUT')) }, this.#options.agentTimeoutMs)
     let last: AgentEvent | undefined
     try {
-      for await (const event of start(AbortSignal.any([this.#stop, timeout.signal]))) last = event
+      await runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
+        for await (const event of start(signal)) last = event
+      })
     } catch (error) {
       await this.#recordFailure()
       throw error
-    } finally {
-      clearTimeout(timer)
     }
     if (last?.type === 'question') {
       const approval = this.#hold(last.question)
@@ -179,11 +185,10 @@ export class Turn {
     return this.#reply('completed', last.text.trim() === '' ? 'The agent has nothing to say.' : last.text, null, last)
   }
 
-  /** A failed turn counts as activity; a question whose answer took effect all the same is no longer kept. */
+  /** A failed turn counts as activity; a claim stays, for the next turn to find out what became of it. */
   async #recordFailure (): Promise<void> {
     try {
-      const question = this.#session.pendingApproval === null ? undefined : await this.#options.agent.pending(this.#session.threadId)
-      await this.#save(question === undefined ? { pendingApproval: null } : {})
+      await this.#save({})
     } catch (error) {
       // The next turn puts the session right; the failure of this one is what the caller has to learn.
       this.#log.error({ err: error, session_id: this.#session.sessionId }, 'A failed turn could not be recorded')
@@ -203,11 +208,12 @@ export class Turn {
   #reply (status: Reply['status'], message: string, approval: PendingApproval | null, { model, usage }: RunFacts = {}): Reply {
     const durationMs = this.#options.now() - this.#startedAtMs
     const facts = { ...(model !== undefined && { model }), ...(usage !== undefined && { usage }), durationMs }
-    return { session: this.#session, status, message, approval, facts }
+    const told = this.#notice === undefined ? message : `${this.#notice}\n\n${message}`
+    return { session: this.#session, status, message: told, approval, facts }
   }
 
   #describePerson (metadata: JsonObject): Person {
     const name = readUserName(metadata)
-    return { userId: this.#session.userId, ...(name !== undefined && { name }) }
+    return { platform: this.#session.platform, userId: this.#session.userId, ...(name !== undefined && { name }) }
   }
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { makeDir } from './fixtures/app.ts'
+import { makeFolder } from './fixtures/folder.ts'
 import { Service } from './fixtures/service.ts'
 
 const ROUNDS = 4
@@ -32,7 +32,7 @@ async function keepSaving (service: Service, person: string, round: number, ledg
 }
 
 t.test('kill -9 under load: what was acknowledged is there, every approved tool ran at most once, and the file is whole all the while', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const path = join(dir, 'sessions.csv')
   const ledgers = new Map<string, Ledger>(PEOPLE.map(person => [person, { acknowledged: [], attempted: [], sessionId: '' }]))
   for (let round = 0; round < ROUNDS; round++) {
@@ -69,7 +69,7 @@ t.test('kill -9 under load: what was acknowledged is there, every approved tool 
 })
 
 t.test('what a killed turn left half done does not trouble the next message', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const service = await Service.start(t, dir)
   await service.say('kept')
   const lost = service.say('cut off').catch(() => {})

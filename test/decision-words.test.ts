@@ -37,6 +37,19 @@ t.test('several actions are decided together or each by its number', async t => 
   t.same(parseDecisionWords('approve 1', 1), [approve])
 })
 
+t.test('no text takes more time than its length explains', async t => {
+  const fillers = [' ', '.', '\n', ',', 'a\n', 'a ', 'reject ', 'approve 1, ', 'approve 1 ', '1,', '1', 'and ', ': ', 'approve\t']
+  for (const filler of fillers) {
+    const run = filler.repeat(32_000 / filler.length)
+    for (const text of [`${run}b`, `reject${run}b`, `approve 1${run}b`, `yes${run}b`, `approve 1, reject 2: x${run}`]) {
+      const before = performance.now()
+      parseDecisionWords(text, 2)
+      // A quadratic reading of 32 000 characters takes seconds, a cubic one hours.
+      t.ok(performance.now() - before < 1000, JSON.stringify(text.slice(0, 30)))
+    }
+  }
+})
+
 t.test('half a decision, or a doubtful one, is none', async t => {
   for (const text of ['approve 1', 'approve 1, approve 1', 'approve 1, reject 3', 'approve 0, reject 1', 'approve 1: why, reject 2', 'approve 1, reject', '/reject 2', 'approve 1, please reject 2']) {
     t.equal(parseDecisionWords(text, 2), undefined, text)

@@ -10,6 +10,12 @@ t.test('what no store could keep is found, and named by its field', async t => {
   t.equal(check({ metadata: { 'k\ud800': 1 } }), 'metadata holds a key with a NUL character or a lone surrogate')
 })
 
+t.test('a number that would come back as null is refused', async t => {
+  t.equal(findIllFormed('{"a":1e400}', JSON.parse('{"a":1e400}')), 'a holds a number that is too large')
+  t.equal(findIllFormed(`{"a":-1${'0'.repeat(400)}}`, JSON.parse(`{"a":-1${'0'.repeat(400)}}`)), 'a holds a number that is too large')
+  t.equal(findIllFormed('{"a":1e300}', JSON.parse('{"a":1e300}')), undefined)
+})
+
 t.test('whatever is well formed passes', async t => {
   t.equal(check({ message: 'Zoë 🚀 \\u0000 \u2028' }), undefined)
   fc.assert(fc.property(fc.json({ maxDepth: 5, stringUnit: 'grapheme' }), text => {

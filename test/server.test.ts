@@ -2,13 +2,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { makeDir } from './fixtures/app.ts'
+import { makeFolder } from './fixtures/folder.ts'
 import { makeGate } from './fixtures/gate.ts'
 import { OpenAiServer } from './fixtures/openai-server.ts'
 import { Service } from './fixtures/service.ts'
 
 t.test('after Ctrl-C and a new start the same person gets the same session, and the agent still knows what was said', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const first = await Service.start(t, dir)
   const { body } = await first.say('I am Ann')
   first.kill('SIGINT')
@@ -24,7 +24,7 @@ t.test('after Ctrl-C and a new start the same person gets the same session, and 
 })
 
 t.test('a question is answered after a restart and after kill -9', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const first = await Service.start(t, dir)
   const asked = await first.say('note: one')
   first.kill('SIGTERM')
@@ -43,8 +43,8 @@ t.test('a question is answered after a restart and after kill -9', async t => {
 t.test('the file of the Python backend loads whole, and what it holds is written back', async t => {
   // The fixture is of 2025; a long timeout makes its sessions recent.
   const python = readFileSync(new URL('fixtures/python-backend.csv', import.meta.url), 'utf8')
-  const dir = makeDir(t, { 'sessions.csv': python })
-  const env = { SESSION_TIMEOUT_MINUTES: '52560000' }
+  const dir = makeFolder(t, { 'sessions.csv': python })
+  const env = { SESSION_TIMEOUT_MINUTES: '52560000', CLEANUP_INTERVAL_MINUTES: '4.35' }
   const service = await Service.start(t, dir, env)
   const count = python.trim().split('\n').length - 1
   t.ok(await service.logged(new RegExp(`"rejected":0.*Loaded ${count} sessions`)))
@@ -75,7 +75,7 @@ t.test('a signal lets the running turn finish, refuses new ones with 503, and ex
     await gate.opened
     return { text: 'Finished' }
   }
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const service = await Service.start(t, dir, { ...provider.env, SHUTDOWN_GRACE_SECONDS: '60' })
   const turn = service.say('Think')
   await reached.opened
@@ -98,7 +98,7 @@ t.test('a turn that does not finish within the grace is cancelled with 503, and 
     reached.open()
     return 'hang'
   }
-  const service = await Service.start(t, makeDir(t), { ...provider.env, SHUTDOWN_GRACE_SECONDS: '1' })
+  const service = await Service.start(t, makeFolder(t), { ...provider.env, SHUTDOWN_GRACE_SECONDS: '1' })
   const turn = service.say('Think')
   await reached.opened
   const startedAt = performance.now()
@@ -115,7 +115,7 @@ t.test('a second signal ends at once', async t => {
     reached.open()
     return 'hang'
   }
-  const service = await Service.start(t, makeDir(t), { ...provider.env, SHUTDOWN_GRACE_SECONDS: '600' })
+  const service = await Service.start(t, makeFolder(t), { ...provider.env, SHUTDOWN_GRACE_SECONDS: '600' })
   const turn = service.say('Think').catch(() => 'cut off')
   await reached.opened
   service.kill('SIGTERM')
@@ -128,25 +128,26 @@ t.test('a second signal ends at once', async t => {
 t.test('a start that cannot be ends in one line that says why, and leaves everything as it is', async t => {
   const cases: [string, Record<string, string>, RegExp][] = [
     ['a bad setting', { PORT: 'abc' }, /^PORT must be an integer.*"abc"\n$/],
+    ['an address that cannot be', { HOST: 'no.such.host.invalid' }, /^HOST and PORT must be an address[^\n]*no\.such\.host[^\n]*\n$/],
     ['a missing key', { MODEL: 'openai:gpt-5-mini' }, /^OPENAI_API_KEY must be set.*\n$/],
     ['an unknown provider', { MODEL: 'acme:x' }, /^MODEL must name one of the providers.*acme.*\n$/],
     ['a bad secret', { OPENAI_API_KEY: 'hunter two' }, /^OPENAI_API_KEY must be(?!.*hunter).*\n$/]
   ]
   for (const [what, env, line] of cases) {
-    const dir = makeDir(t)
+    const dir = makeFolder(t)
     const { code, stderr, log } = await Service.launch(t, dir, env).exit
     t.equal(code, 1, what)
     t.match(stderr, line, what)
-    t.notMatch(log, 'Loading')
+    t.notMatch(log, 'Server listening')
   }
-  const dir = makeDir(t, { 'sessions.csv': 'this is;no session file\n1;2\n' })
+  const dir = makeFolder(t, { 'sessions.csv': 'this is;no session file\n1;2\n' })
   const refused = await Service.launch(t, dir).exit
   t.match(refused, { code: 1, stderr: /^[^\n]*sessions\.csv[^\n]*\n$/ })
   t.equal(readFileSync(join(dir, 'sessions.csv'), 'utf8'), 'this is;no session file\n1;2\n')
 })
 
 t.test('a second process on the same file stops at start with one line, and after kill -9 the next takes over', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const first = await Service.start(t, dir)
   await first.say('Hello')
   const second = await Service.launch(t, dir).exit
@@ -159,7 +160,7 @@ t.test('a second process on the same file stops at start with one line, and afte
 })
 
 t.test('.env is read, the environment beats it, and an empty value counts as not set', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   await writeFile(join(dir, '.env'), 'SESSIONS_CSV_PATH=from-dotenv.csv\nAPI_KEY=key-of-dotenv\nCONVERSATIONS_PATH=kept.sqlite\n')
   const service = await Service.start(t, dir, { API_KEY: 'key-of-environment', CONVERSATIONS_PATH: '' })
   t.ok(existsSync(join(dir, 'from-dotenv.csv')))

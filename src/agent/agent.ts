@@ -46,7 +46,8 @@ export type AgentEvent =
 
 /** On whose behalf a run is. */
 export interface Person {
-  /** Normalised. */
+  readonly platform: string
+  /** Normalised; unique on its platform. */
   readonly userId: string
   readonly name?: string
 }
@@ -111,8 +112,13 @@ export interface Agent {
   turn (request: TurnRequest): AsyncIterable<AgentEvent>
   /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */
   resume (request: ResumeRequest): AsyncIterable<AgentEvent>
-  /** The question that the thread waits with, if it does: the truth about it, whatever a session row says. */
+  /**
+   * The question that the thread waits with, if it does: the truth about it, whatever a session row says. A thread that a crash in the middle of
+   * a repair left half-way is mended first.
+   */
   pending (threadId: string): Promise<Question | undefined>
+  /** Whether each of these tool calls has a result: false if one was cut off, so that it may or may not have happened. */
+  haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean>
   /** Throws DECISION_REFUSED unless these decisions fit this question: count, kinds, and arguments that the tool takes. Changes nothing. */
   checkDecisions (question: Question, decisions: readonly Decision[]): void
   /** Reads a graph's own resume value as decisions; throws DECISION_REFUSED if the graph would refuse it. */

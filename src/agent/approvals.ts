@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { isInteropZodSchema, interopSafeParse } from '@langchain/core/utils/types'
+import type { StateSnapshot } from '@langchain/langgraph'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { ServiceError } from '../errors.ts'
 import { JsonObject } from '../sessions/session.ts'
+import { isAiMessage, readMessages } from './messages.ts'
 import { DecisionType, type Action, type Decision, type Question } from './agent.ts'
 
 /** What `humanInTheLoopMiddleware` interrupts with (LangChain's `HITLRequest`). */
@@ -33,8 +35,17 @@ export interface CheckedTool {
   readonly schema: unknown
 }
 
+/** The question that a thread waits with, and the interrupt that it is; undefined if there is none in a form that we know. */
+export function readQuestion (snapshot: StateSnapshot): { id: string, question: Question } | undefined {
+  const interrupt = snapshot.tasks.flatMap(task => task.interrupts)[0]
+  if (interrupt?.id === undefined) return undefined
+  const asked = readMessages(snapshot.values).findLast(message => isAiMessage(message))
+  const question = parseQuestion(interrupt.value, asked?.tool_calls ?? [], asked?.text ?? '')
+  return question === undefined ? undefined : { id: interrupt.id, question }
+}
+
 /** Reads an interrupt's value as a question; undefined if it is in no form that we know. `toolCalls` are those of the thread's last AI message. */
-export function parseQuestion (value: unknown, toolCalls: readonly ToolCall[], text: string): Question | undefined {
+function parseQuestion (value: unknown, toolCalls: readonly ToolCall[], text: string): Question | undefined {
   if (!Value.Check(HitlRequest, value)) return undefined
   const { actionRequests, reviewConfigs } = value
   const unmatched = [...toolCalls]

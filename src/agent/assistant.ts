@@ -1,10 +1,13 @@
 import type { BaseChatModel } from '@langchain/core/language_models/chat_models'
 import { ToolMessage, type ToolCall } from '@langchain/core/messages'
 import { isGraphInterrupt, type BaseCheckpointSaver, type BaseStore } from '@langchain/langgraph'
-import { createAgent, createMiddleware, dynamicSystemPromptMiddleware, humanInTheLoopMiddleware, tool, type AgentMiddleware } from 'langchain'
+import {
+  createAgent, createMiddleware, dynamicSystemPromptMiddleware, humanInTheLoopMiddleware, tool, ToolInvocationError, type AgentMiddleware
+} from 'langchain'
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Log } from '../log.ts'
+import { keepSafely } from './model-messages.ts'
 import { RunContext } from './run-context.ts'
 
 const MAX_NOTES_LISTED = 100
@@ -33,6 +36,7 @@ export function createAssistant ({ model, checkpointer, notes, log, now = Date.n
     contextSchema: RunContext,
     middleware: [
       dynamicSystemPromptMiddleware<RunContext>((_state, runtime) => describePerson(runtime.context)),
+      keepSafely(),
       guardTools(['save_note'], log),
       askPerson()
     ]
@@ -63,7 +67,7 @@ function createTools (notes: BaseStore, now: () => number) {
 function namespaceOf (context: RunContext | undefined): string[] {
   if (context === undefined) throw new Error('The notes tools need to know whose notes they are: the run has no context')
   // A label may hold neither of `.` and `:` (LangGraph's rule), a user id may; encodeURIComponent leaves only the dot to do.
-  return ['notes', encodeURIComponent(context.userId).replaceAll('.', '%2E')]
+  return ['notes', ...[context.platform, context.userId].map(label => encodeURIComponent(label).replaceAll('.', '%2E'))]
 }
 
 function describePerson (context: RunContext): string {
@@ -76,7 +80,7 @@ function askPerson (): AgentMiddleware {
     interruptOn: {
       save_note: {
         allowedDecisions: ['approve', 'edit', 'reject'],
-        description: (call: ToolCall) => `Save the note ${JSON.stringify(call.args.text)}`
+        description: (call: ToolCall) => typeof call.args.text === 'string' ? `Save the note ${JSON.stringify(call.args.text)}` : 'Save a note'
       }
     }
   }
@@ -107,7 +111,9 @@ function guardTools (names: readonly string[], log: Log) {
       } catch (error) {
         if (isGraphInterrupt(error) || runtime.signal?.aborted === true) throw error
         // The yes is used up: the agent learns that it failed, and the person is not asked to approve the same call again.
-        log.error({ err: error, tool: toolCall.name }, 'A tool failed')
+        // Arguments that do not fit are the model's to mend; LangChain's error repeats them, so it is not for the log.
+        if (ToolInvocationError.isInstance(error)) return refuse(`The arguments of ${toolCall.name} do not fit its schema.`)
+        log.error({ err: error, tool: toolCall.name, tool_call_id: id }, 'A tool failed')
         return refuse(`The tool ${toolCall.name} failed.`)
       }
     }

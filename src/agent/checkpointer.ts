@@ -26,7 +26,8 @@ export interface ConversationFileOptions {
  * *Promise.* What is acknowledged survives `kill -9` and a power cut (WAL with `synchronous=FULL`: LangGraph's saver on its own runs with NORMAL,
  * which loses acknowledged commits at a power cut). One process at a time.
  *
- * *Not promised.* That the file shrinks when threads are removed: SQLite reuses the pages.
+ * *Not promised.* That the file shrinks when threads are removed: SQLite reuses the pages. That a database whose disk failed is used again
+ * without a restart.
  */
 export class ConversationFile {
   readonly checkpointer: SqliteSaver
@@ -44,12 +45,13 @@ export class ConversationFile {
   /** Opens the file, or makes it; throws FILE_LOCKED or FILE_INVALID. */
   static async open ({ path, now = Date.now }: ConversationFileOptions): Promise<ConversationFile> {
     let lock: FileLock | undefined
+    let db: Database.Database | undefined
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       // SQLite gives its -wal and -shm files the mode of the database, so the database is made first, for the owner alone.
       closeSync(openSync(path, 'a', 0o600))
       lock = lockFile(realpathSync(path))
-      const db = new Database(path, { timeout: BUSY_TIMEOUT_MS })
+      db = new Database(path, { timeout: BUSY_TIMEOUT_MS })
       db.pragma('journal_mode = WAL')
       db.pragma('synchronous = FULL')
       const file = new ConversationFile(db, lock, now)
@@ -57,6 +59,7 @@ export class ConversationFile {
       await file.checkpointer.getTuple({ configurable: { thread_id: '' } })
       return file
     } catch (error) {
+      db?.close()
       lock?.release()
       if (error instanceof ServiceError) throw error
       const reason = error instanceof Error ? error.message : String(error)
@@ -72,12 +75,14 @@ export class ConversationFile {
   /** Threads in the order of their ids; see `Agent.listThreads`. */
   async listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]> {
     const next = this.#db.prepare('SELECT thread_id, checkpoint_id FROM checkpoints WHERE thread_id > ? ORDER BY thread_id LIMIT 1')
-    const newest = this.#db.prepare('SELECT thread_id, MAX(checkpoint_id) AS checkpoint_id FROM checkpoints WHERE thread_id = ?')
+    const newest = this.#db.prepare(`SELECT thread_id, checkpoint_id FROM checkpoints
+      WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1`)
     const threads: ThreadActivity[] = []
     // Seeking from thread to thread costs what is returned; GROUP BY would read every checkpoint there is.
     for (let row = next.get(afterThreadId); row !== undefined && threads.length < limit;) {
       const { thread_id: threadId } = Value.Parse(ThreadRow, row)
-      threads.push({ threadId, lastWriteMs: parseUuid6Time(Value.Parse(ThreadRow, newest.get(threadId)).checkpoint_id) })
+      const { checkpoint_id: id } = Value.Parse(ThreadRow, newest.get(threadId) ?? row)
+      threads.push({ threadId, lastWriteMs: parseUuid6Time(id) })
       row = next.get(threadId)
     }
     return threads
@@ -85,11 +90,13 @@ export class ConversationFile {
 
   /** Folds the write-ahead log into the file, so that a copy of this one file is the whole. Safe to call twice. */
   close (): void {
-    if (this.#db.open) {
-      this.#db.pragma('wal_checkpoint(TRUNCATE)')
+    try {
+      if (this.#db.open) this.#db.pragma('wal_checkpoint(TRUNCATE)')
+    } finally {
+      // On a disk that takes no checkpoint the log stays beside the file, and the next start reads both.
       this.#db.close()
+      this.#lock.release()
     }
-    this.#lock.release()
   }
 }
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/messages'
-import { Command, INTERRUPT, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
+import { Command, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
   Agent, AgentDescription, AgentEvent, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
 } from './agent.ts'
-import { checkDecisions, formatResume, parseQuestion, parseResume, type CheckedTool } from './approvals.ts'
+import { checkDecisions, formatResume, parseResume, readQuestion, type CheckedTool } from './approvals.ts'
 import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.ts'
 import type { RunContext } from './run-context.ts'
-import { repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
+import { haveResults, mendThread, repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
 
 /** What of a compiled graph is used. */
 export interface Graph {
@@ -16,6 +16,7 @@ export interface Graph {
   _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
   invoke (input: unknown, options: object): Promise<unknown>
   getState (config: ThreadConfig): Promise<StateSnapshot>
+  getStateHistory (config: ThreadConfig, options: { limit: number }): AsyncIterable<StateSnapshot>
   updateState (config: ThreadConfig, values: Record<string, unknown> | null, asNode: string): Promise<unknown>
 }
 
@@ -70,14 +71,25 @@ export class LangGraphAgent implements Agent {
       yield * this.#run(command, request, verdict)
     } catch (error) {
       await this.#keepFit(request, error, async config => {
-        const isAnswered = await repairThread(this.#graph, config, undefined, question.actions.map(action => action.toolCallId))
-        if (!isAnswered) await rewindThread(this.#graph, interrupt.config, this.#configure(request, NO_VERDICT))
+        const hasResult = await repairThread(this.#graph, config, undefined, verdict.approved)
+        if (!hasResult) await rewindThread(this.#graph, interrupt.config, NOBODY)
       })
     }
   }
 
   async pending (threadId: string): Promise<Question | undefined> {
-    return (await this.#readInterrupt(threadId))?.question
+    try {
+      const config = { configurable: { thread_id: threadId } }
+      const snapshot = await this.#graph.getState(config)
+      const isMended = await mendThread(this.#graph, snapshot, config, NOBODY)
+      return readQuestion(isMended ? await this.#graph.getState(config) : snapshot)?.question
+    } catch (error) {
+      return rethrowAsServiceError(error)
+    }
+  }
+
+  async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
+    return haveResults(readMessages((await this.#readState(threadId)).values), toolCallIds)
   }
 
   checkDecisions (question: Question, decisions: readonly Decision[]): void {
@@ -129,20 +141,15 @@ export class LangGraphAgent implements Agent {
   }
 
   #configure ({ threadId, person }: RunRequest, verdict: Verdict) {
-    const context: RunContext = { userId: person.userId, userName: person.name, ...verdict }
+    const context: RunContext = { platform: person.platform, userId: person.userId, userName: person.name, ...verdict }
     // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
     return { configurable: { thread_id: threadId }, context, durability: 'exit' }
   }
 
   async #readInterrupt (threadId: string) {
     const snapshot = await this.#readState(threadId)
-    const interrupt = snapshot.tasks.flatMap(task => task.interrupts)[0]
-    if (interrupt === undefined) return undefined
-    const asked = readMessages(snapshot.values).findLast(message => isAiMessage(message))
-    const id = interrupt.id ?? INTERRUPT
-    const question = parseQuestion(interrupt.value, asked?.tool_calls ?? [], asked?.text ?? '')
-    if (question === undefined) return undefined
-    return { id, question, config: snapshot.config }
+    const found = readQuestion(snapshot)
+    return found === undefined ? undefined : { ...found, config: snapshot.config }
   }
 
   async #readState (threadId: string): Promise<StateSnapshot> {
@@ -151,15 +158,20 @@ export class LangGraphAgent implements Agent {
 
   /** After a run that failed: makes the thread fit for the next message, then throws why the run failed. */
   async #keepFit ({ threadId, signal }: RunRequest, error: unknown, repair: (config: ThreadConfig) => Promise<unknown>): Promise<never> {
-    await repair({ configurable: { thread_id: threadId } }).catch(cause => rethrowAsServiceError(new AggregateError([error, cause])))
+    let failure: unknown
+    await repair({ configurable: { thread_id: threadId } }).catch((cause: unknown) => { failure = cause })
     if (signal.aborted) throw signal.reason
-    return rethrowAsServiceError(error)
+    // A disk that fails the repair is the cause to look at; `pending` finishes the repair before the next turn.
+    return rethrowAsServiceError(isDiskError(failure) ? failure : error)
   }
 }
 
 type Verdict = Pick<RunContext, 'approved' | 'rejected'>
 
 const NO_VERDICT: Verdict = { approved: [], rejected: {} }
+
+/** For a run that only asks again: it reaches no tool. */
+const NOBODY = { context: { platform: '', userId: '', ...NO_VERDICT }, durability: 'exit' }
 
 function splitDecisions ({ actions }: Question, decisions: readonly Decision[]): Verdict {
   const approved: string[] = []
@@ -189,6 +201,10 @@ function describeAnswer (said: readonly AIMessage[]): AgentEvent {
 /** SQLite's errors are the disk's; every other one is the agent's. */
 function rethrowAsServiceError (error: unknown): never {
   if (error instanceof ServiceError) throw error
-  const isDisk = error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
+  const isDisk = isDiskError(error)
   throw new ServiceError(isDisk ? 'CONVERSATIONS_UNAVAILABLE' : 'AGENT_FAILED', { cause: error, ...(isDisk && { retryAfterSeconds: 5 }) })
+}
+
+function isDiskError (error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
 }

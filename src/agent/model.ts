@@ -26,8 +26,8 @@ export interface NamedModel {
 export async function createModel (options: ModelOptions): Promise<NamedModel> {
   if (options.model === undefined) return { name: 'offline', model: new OfflineModel() }
   const { provider, model } = parseModelName(options.model)
-  const model_ = await initChatModel(model, { modelProvider: provider, maxRetries: MAX_RETRIES, ...describeProvider(provider, options) })
-  return { name: `${provider}:${model}`, model: model_ }
+  const fields = { modelProvider: provider, maxRetries: MAX_RETRIES, ...describeProvider(provider, options) }
+  return { name: `${provider}:${model}`, model: await initChatModel(model, fields) }
 }
 
 /** Splits at the first `:` or `/`, since a model's own name may hold either (`ollama:library/llama3:8b`). */

@@ -96,7 +96,7 @@ function resultsAtEnd (messages: BaseMessage[]): ToolMessage[] {
 function describeResult (result: ToolMessage): string {
   if (result.status === 'error') return `Not done (${result.name ?? 'tool'}): ${result.text}`
   switch (result.name) {
-    case 'list_notes': return `Your notes:\n${result.text}`
+    case 'list_notes': return /^\d/.test(result.text) ? `Your notes:\n${result.text}` : result.text
     case 'current_time': return `It is ${result.text}.`
     default: return result.text
   }

@@ -65,12 +65,18 @@ export class Changes {
     return [...untouched, ...touched].sort((a, b) => compareActivity(b, a))[0]
   }
 
-  /** Removes the sessions whose last activity is before the cut-off, save those whose lock is held. */
-  removeSilentSince (cutoffMs: number): Session[] {
-    const untouched = [...this.#table.silentSince(cutoffMs)].filter(({ sessionId }) => !this.#changed.has(sessionId))
-    const touched = [...this.#changed.values()].filter((session) => session !== undefined)
-    const removed = [...untouched, ...touched]
-      .filter(({ sessionId, lastActivityMs }) => lastActivityMs < cutoffMs && !this.#table.isHeld(sessionId))
+  /** Removes at most `limit` sessions whose last activity is before the cut-off, save those whose lock is held. */
+  removeSilentSince (cutoffMs: number, limit: number): Session[] {
+    const removed: Session[] = []
+    const remove = (session: Session): void => {
+      const isSilent = session.lastActivityMs < cutoffMs && !this.#table.isHeld(session.sessionId)
+      if (isSilent && removed.length < limit) removed.push(session)
+    }
+    for (const session of this.#table.silentSince(cutoffMs)) {
+      if (removed.length === limit) break
+      if (!this.#changed.has(session.sessionId)) remove(session)
+    }
+    this.changed().forEach(remove)
     for (const { sessionId } of removed) this.#changed.set(sessionId, undefined)
     return removed
   }

@@ -25,5 +25,5 @@ export function parseCursor (cursor: string): Position {
 }
 
 function refuseCursor (cause?: unknown): ServiceError {
-  return new ServiceError('REQUEST_INVALID', { message: 'cursor must be the nextCursor of an earlier page', cause })
+  return new ServiceError('REQUEST_INVALID', { message: 'cursor must be the next_cursor of an earlier page', cause })
 }

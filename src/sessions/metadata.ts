@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ServiceError } from '../errors.ts'
-import type { JsonObject } from './session.ts'
+import { isJsonObject, type JsonObject } from './session.ts'
 
 /** Bytes of JSON that a session's metadata may have. */
 export const MAX_METADATA_BYTES = 16 * 1024
@@ -40,8 +40,4 @@ export function readUserName (metadata: JsonObject): string | undefined {
 export function readUserProfile (metadata: JsonObject): JsonObject | undefined {
   const profile = metadata.user_profile
   return isJsonObject(profile) ? profile : undefined
-}
-
-function isJsonObject (value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

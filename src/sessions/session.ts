@@ -10,6 +10,11 @@ export const PLATFORM_PATTERN = '^[a-z][a-z0-9_-]{0,31}$'
 export const JsonObject = Type.Unsafe<Record<string, unknown>>(Type.Object({}, { additionalProperties: true }))
 export type JsonObject = Static<typeof JsonObject>
 
+/** Whether a value is a JSON object: no array, not null. */
+export function isJsonObject (value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /**
  * A person on a platform, until silent too long.
  *

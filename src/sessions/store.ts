@@ -96,8 +96,8 @@ export interface SessionStore {
   update (sessionId: string, change: (session: Session) => Session): Promise<Session>
   /** Removes a session and resolves to it, or to undefined if there was none. */
   delete (sessionId: string): Promise<Session | undefined>
-  /** Removes the sessions whose last activity is before the cut-off, save those whose lock is held, and resolves to them. */
-  removeSilentSince (cutoffMs: number): Promise<Session[]>
+  /** Removes at most `limit` sessions whose last activity is before the cut-off, save those whose lock is held, and resolves to them. */
+  removeSilentSince (cutoffMs: number, limit: number): Promise<Session[]>
 
   /** Resolves when all that asked for this session's lock earlier have released it. Needs no session to exist. */
   lock (sessionId: string, options?: LockOptions): Promise<SessionLock>

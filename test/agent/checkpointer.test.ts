@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ConversationFile, parseUuid6Time } from '../../src/agent/checkpointer.ts'
 import { AgentBench } from '../fixtures/agent.ts'
-import { makeDir } from '../fixtures/app.ts'
+import { makeFolder } from '../fixtures/folder.ts'
 
 t.test('the file is for its owner alone, made with its folder, and one piece after a close', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const path = join(dir, 'new', 'conversations.sqlite')
   const file = await ConversationFile.open({ path })
   t.equal(statSync(path).mode & 0o777, 0o600)
@@ -19,14 +19,14 @@ t.test('the file is for its owner alone, made with its folder, and one piece aft
 })
 
 t.test('a second opener is refused in one line that names the file', async t => {
-  const path = join(makeDir(t), 'conversations.sqlite')
+  const path = join(makeFolder(t), 'conversations.sqlite')
   const file = await ConversationFile.open({ path })
   t.after(() => { file.close() })
   await t.rejects(ConversationFile.open({ path }), { code: 'FILE_LOCKED', message: /conversations\.sqlite/ })
 })
 
 t.test('a file that is no database is refused and left as it is', async t => {
-  const dir = makeDir(t, { 'conversations.sqlite': 'this is not a database, however long it may be'.repeat(100) })
+  const dir = makeFolder(t, { 'conversations.sqlite': 'this is not a database, however long it may be'.repeat(100) })
   await t.rejects(ConversationFile.open({ path: join(dir, 'conversations.sqlite') }), { code: 'FILE_INVALID', message: /not a database/ })
   t.match(statSync(join(dir, 'conversations.sqlite')).size, 4600)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { AgentBench } from '../fixtures/agent.ts'
-import { makeDir } from '../fixtures/app.ts'
+import { makeFolder } from '../fixtures/folder.ts'
 import { makeGate } from '../fixtures/gate.ts'
 
 t.test('a turn yields what happens, in order, and ends with the answer', async t => {
@@ -41,7 +41,7 @@ t.test('a stale question is not resumed', async t => {
   await bench.resume([{ type: 'approve' }])
   await t.rejects(async () => {
     if (question === undefined) return
-    const run = bench.agent.resume({ threadId: 'thread', question, decisions: [{ type: 'approve' }], person: { userId: 'u' }, signal: AbortSignal.timeout(60_000) })
+    const run = bench.agent.resume({ threadId: 'thread', question, decisions: [{ type: 'approve' }], person: { platform: 'api', userId: 'u' }, signal: AbortSignal.timeout(60_000) })
     for await (const event of run) t.fail(event.type)
   }, { code: 'APPROVAL_NOT_PENDING' })
 })
@@ -146,9 +146,9 @@ t.test('decisions are held against the question before anything happens', async 
 })
 
 t.test('a thread and its question outlive the process, and a forgotten one is gone', async t => {
-  const dir = makeDir(t)
+  const dir = makeFolder(t)
   const { spawnSync } = await import('node:child_process')
-  const child = spawnSync(process.execPath, ['--import=tsx', new URL('../fixtures/ask-and-die.ts', import.meta.url).pathname, dir], { encoding: 'utf8' })
+  const child = spawnSync(process.execPath, ['--import=ts-blank-space/register', new URL('../fixtures/ask-and-die.ts', import.meta.url).pathname, dir], { encoding: 'utf8' })
   t.equal(child.signal, 'SIGKILL', child.stderr)
   const bench = await AgentBench.open(t, dir)
   t.match((await bench.resume([{ type: 'approve' }])).at(-1), { text: /milk/ })
@@ -157,4 +157,53 @@ t.test('a thread and its question outlive the process, and a forgotten one is go
   t.same(await bench.agent.history('thread'), [])
   t.same(await bench.agent.listThreads('', 10), [])
   await bench.agent.forget('thread')
+})
+
+t.test('several actions of which one is cut off: what ran is kept, the other has a result that says so', async t => {
+  const bench = await AgentBench.open(t)
+  bench.model.notes = ['quick', 'slow']
+  await bench.turn('both')
+  const reached = makeGate()
+  const saved = makeGate()
+  bench.beforeSave = async text => {
+    if (text !== 'slow') return
+    reached.open()
+    await new Promise(() => {})
+  }
+  const { put } = bench.file.notes
+  bench.file.notes.put = async (...args) => {
+    await put.apply(bench.file.notes, args)
+    saved.open()
+  }
+  const abort = new AbortController()
+  const resumed = bench.resume([{ type: 'approve' }, { type: 'approve' }], { signal: abort.signal })
+  await Promise.all([reached.opened, saved.opened])
+  // The quick call's result is taken in before the run is ended.
+  await new Promise(resolve => setImmediate(resolve))
+  abort.abort(new Error('enough'))
+  await t.rejects(resumed, /enough/)
+  t.equal(await bench.agent.pending('thread'), undefined)
+  t.equal(await bench.agent.haveResults('thread', ['call_quick']), true)
+  t.equal(await bench.agent.haveResults('thread', ['call_quick', 'call_slow']), false)
+  bench.model.notes = []
+  t.match((await bench.turn('hello')).at(-1), { type: 'answer' })
+})
+
+t.test('an approved call that is cut off beside a rejected one is asked about again', async t => {
+  const bench = await AgentBench.open(t)
+  bench.model.notes = ['no', 'slow']
+  await bench.turn('both')
+  const asked = await bench.agent.pending('thread')
+  const reached = makeGate()
+  bench.beforeSave = async () => {
+    reached.open()
+    await new Promise(() => {})
+  }
+  const abort = new AbortController()
+  const resumed = bench.resume([{ type: 'reject' }, { type: 'approve' }], { signal: abort.signal })
+  await reached.opened
+  await new Promise(resolve => setImmediate(resolve))
+  abort.abort(new Error('enough'))
+  await t.rejects(resumed, /enough/)
+  t.same(await bench.agent.pending('thread'), asked)
 })

@@ -235,23 +235,24 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     clock.nowMs += 10 * TIMEOUT_MS
     t.ok(await store.get('s-1'))
     t.equal((await store.count()).count, 1)
-    t.same(await store.removeSilentSince(clock.nowMs - TIMEOUT_MS), [])
+    t.same(await store.removeSilentSince(clock.nowMs - TIMEOUT_MS, 100), [])
     lock.release()
     t.equal(await store.get('s-1'), undefined)
-    t.same(ids(await store.removeSilentSince(clock.nowMs - TIMEOUT_MS)), ['s-1'])
+    t.same(ids(await store.removeSilentSince(clock.nowMs - TIMEOUT_MS, 100)), ['s-1'])
   })
 
   t.test('a sweep removes what was silent before the cut-off and nothing else', async (t) => {
     const { store, reopen } = await setUp(t)
     for (const [index, id] of ['a', 'b', 'c'].entries()) await store.create(makeSession({ sessionId: id, lastActivityMs: START_MS + index }))
-    t.same(ids(await store.removeSilentSince(START_MS + 2)).sort(), ['a', 'b'])
+    t.same(ids(await store.removeSilentSince(START_MS + 2, 1)), ['a'], 'longest silent first, no more than asked for')
+    t.same(ids(await store.removeSilentSince(START_MS + 2, 100)), ['b'])
     t.same(ids((await (await reopen()).list({ limit: 9 })).sessions), ['c'])
   })
 
   t.test('a session that becomes active in the same moment as the sweep stays', async (t) => {
     const { store } = await setUp(t)
     await store.create(makeSession())
-    const [, removed] = await Promise.all([store.update('s-1', touch(START_MS + 10)), store.removeSilentSince(START_MS + 5)])
+    const [, removed] = await Promise.all([store.update('s-1', touch(START_MS + 10)), store.removeSilentSince(START_MS + 5, 100)])
     t.same(removed, [])
     t.ok(await store.get('s-1'))
   })

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import t from 'tap'
 import { startApp } from '../fixtures/app.ts'
 
@@ -22,6 +23,19 @@ t.test('an address that cannot be read is an error in the same form', async t =>
   const service = await startApp(t)
   t.match(await service.get('/api/sessions/%zz'), { status: 400, body: { code: 'REQUEST_INVALID', request_id: String } })
   t.match(await service.get(`/api/sessions/${'x'.repeat(500)}`), { body: { statusCode: Number, code: 'REQUEST_INVALID' } })
+})
+
+t.test('what is no HTTP is answered in the same form', async t => {
+  const service = await startApp(t)
+  await service.app.listen({ port: 0, host: '127.0.0.1' })
+  const address = service.app.server.address()
+  const socket = connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1')
+  socket.end('GARBAGE\r\n\r\n')
+  let answer = ''
+  for await (const chunk of socket.setEncoding('utf8')) answer += String(chunk)
+  const [head = '', body = ''] = answer.split('\r\n\r\n')
+  t.match(head, /^HTTP\/1\.1 400 /)
+  t.match(JSON.parse(body), { statusCode: 400, code: 'REQUEST_INVALID', error: 'Bad Request', message: String, request_id: String })
 })
 
 t.test('a failure that nobody foresaw tells the client nothing and the log everything', async t => {

@@ -51,7 +51,7 @@ t.test('a sweep never removes a session whose turn is running', async t => {
 t.test('conversations that no session refers to are swept once silent for a day', async t => {
   let now = Date.now()
   const service = await startApp(t, { now: () => now })
-  const run = service.app.agent.turn({ threadId: 'orphan', text: 'Hello', person: { userId: 'u' }, signal: AbortSignal.timeout(60_000) })
+  const run = service.app.agent.turn({ threadId: 'orphan', text: 'Hello', person: { platform: 'api', userId: 'u' }, signal: AbortSignal.timeout(60_000) })
   for await (const event of run) t.equal(event.type, 'answer')
   await sweep(service)
   t.equal((await service.app.agent.history('orphan')).length, 2)

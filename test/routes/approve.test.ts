@@ -214,4 +214,8 @@ t.test('notes are the person\'s: they outlive /new and DELETE, and nobody else s
   t.match(await notesOf(service), '1. mine')
   t.match((await service.chat({ user_id: 'bob', message: 'notes' })).body.message, 'no notes')
   t.match((await service.chat({ user_id: 'ann', platform: 'slack', message: 'notes' })).body.message, 'no notes')
+  // One normalised id, two people.
+  await service.chat({ user_id: 'b_c', platform: 'a', message: 'note: secret' })
+  await service.chat({ user_id: 'b_c', platform: 'a', message: 'yes' })
+  t.match((await service.chat({ user_id: 'c', platform: 'a_b', message: 'notes' })).body.message, 'no notes')
 })

@@ -89,6 +89,8 @@ t.test('a session silent for longer than the timeout is dead, and the next messa
   now += 60 * 60_000 + 1
   t.equal((await service.chat({ user_id: 'ann', session_id: first.body.session_id, message: 'Hello' })).status, 404)
   t.equal((await service.get('/api/sessions/count')).body.count, 0)
+  t.equal((await service.request({ method: 'DELETE', url: `/api/sessions/${first.body.session_id}` })).status, 404)
+  t.equal((await service.get(`/api/sessions/${first.body.session_id}/messages`)).status, 404)
   const next = await service.say('what did I say first?')
   t.not(next.body.session_id, first.body.session_id)
   t.match(next.body.message, '"what did I say first?"')
@@ -162,6 +164,15 @@ t.test('a body that is no JSON object is refused', async t => {
   t.match(await post(`{"user_id": "a", "message": "b", "metadata": {"a": ${'['.repeat(120)}${']'.repeat(120)}}}`), { status: 400, body: { message: /nested/ } })
   const escaped = JSON.stringify({ user_id: 'a', message: 'x' }).replace('"x"', `"${'\\u00e9'.repeat(32_000)}"`)
   t.match(await post(escaped), { status: 200 }, '32 000 escaped characters fit')
+})
+
+t.test('bytes that are no UTF-8 are refused, not replaced', async t => {
+  const service = await startApp(t)
+  for (const bytes of [[0xED, 0xA0, 0x80], [0xFF], [0xC3]]) {
+    const payload = Buffer.concat([Buffer.from('{"user_id":"a","message":"b'), Buffer.from(bytes), Buffer.from('"}')])
+    const answer = await service.request({ method: 'POST', url: '/api/chat', payload, headers: { 'content-type': 'application/json' } })
+    t.match(answer, { status: 400, body: { code: 'BODY_NOT_JSON', message: /UTF-8/ } })
+  }
 })
 
 t.test('an agent that fails gives 502 and leaves the session fit for the next message', async t => {

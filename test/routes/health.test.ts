@@ -44,6 +44,14 @@ t.test('while turns drain, new ones get 503 and the probe says so', async t => {
   t.match(await service.get('/health'), { status: 200 })
 })
 
+t.test('a timeout of any fraction of a minute is taken', async t => {
+  for (const minutes of ['4.35', '0.27', '0.00001']) {
+    const service = await startApp(t, { env: { SESSION_TIMEOUT_MINUTES: minutes, CLEANUP_INTERVAL_MINUTES: minutes } })
+    t.equal((await service.get('/health')).status, 200, minutes)
+    await service.app.close()
+  }
+})
+
 t.test('the root lists every endpoint', async t => {
   const service = await startApp(t)
   const { body } = await service.get('/')

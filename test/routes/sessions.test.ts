@@ -1,5 +1,6 @@
 import t from 'tap'
-import { makeDir, startApp } from '../fixtures/app.ts'
+import { startApp } from '../fixtures/app.ts'
+import { makeFolder } from '../fixtures/folder.ts'
 
 t.test('a person\'s sessions are found by the literal id, else by the normalised one', async t => {
   const service = await startApp(t)
@@ -103,7 +104,7 @@ t.test('reading is no activity', async t => {
 t.test('an id that only a loaded file may hold is accepted on every route', async t => {
   const nowMs = Date.now()
   const time = new Date(nowMs).toISOString()
-  const dir = makeDir(t, {
+  const dir = makeFolder(t, {
     'sessions.csv': `session_id,user_id,platform,thread_id,created_at,last_activity,pending_approval,metadata\na:b.c_d-1,api_ann,api,T.1,${time},${time},,{}\n`
   })
   const service = await startApp(t, { dir, now: () => nowMs })

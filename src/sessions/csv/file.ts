@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, extname, join } from 'node:path'
+import { isCoded } from '../../errors.ts'
 import type { Log } from '../../log.ts'
-import { isErrno, type FileOperations, type FileState } from './files.ts'
+import type { FileOperations, FileState } from './files.ts'
 import { readChunks, readLines, type ReadFile } from './lines.ts'
 import { ifPresent } from './path.ts'
-import { ignoreErrors, syncFolder, writeNewFile } from './rewrite.ts'
+import { ignoreErrors, syncFolder, writeNewFile, type WrittenFile } from './rewrite.ts'
 import { formatFileTime } from './time.ts'
 
 /** What others did to the file since it was last read or written here. */
@@ -68,7 +69,7 @@ export class SessionFile {
    */
   async replace (chunks: () => Iterable<Buffer>, { overwrites }: { overwrites: boolean }): Promise<void> {
     const { files, realPath, isSynced } = this.#options
-    const sha256 = await this.#writeTemporary(chunks)
+    const { sha256, state: written } = await this.#writeTemporary(chunks)
     const known = this.#ours
     try {
       // As late as can be: what others do after this look is lost.
@@ -86,7 +87,9 @@ export class SessionFile {
     this.#ours = [sha256]
     this.#kept = undefined
     if (isSynced) await syncFolder(files, dirname(realPath))
-    this.#state = await files.stat(realPath)
+    const now = await ifPresent(files.stat(realPath))
+    // The rename itself changes the ctime alone. Anything else is somebody's, who came since: the next look compares the content.
+    this.#state = now !== undefined && isSameState({ ...written, ctimeNs: now.ctimeNs }, now) ? now : undefined
   }
 
   /** Looks whether others changed the file; equal bytes are no change. */
@@ -101,24 +104,24 @@ export class SessionFile {
     for (let attempt = 1; ; attempt++) {
       const kept = attempt === 1 ? `${stem}.csv` : `${stem}_${attempt}.csv`
       try {
-        const sha256 = await writeNewFile(files, join(dirname(realPath), kept), chunks(), { isSynced })
+        const { sha256 } = await writeNewFile(files, join(dirname(realPath), kept), chunks(), { isSynced })
         // The session file changes next: a power cut must not leave that change alone.
         if (isSynced) await syncFolder(files, dirname(realPath))
         return { name: kept, sha256 }
       } catch (error) {
-        if (!isErrno(error, 'EEXIST')) throw error
+        if (!isCoded(error, 'EEXIST')) throw error
       }
     }
   }
 
-  async #writeTemporary (chunks: () => Iterable<Buffer>): Promise<string> {
+  async #writeTemporary (chunks: () => Iterable<Buffer>): Promise<WrittenFile> {
     const { files, realPath, isSynced } = this.#options
     const like = await ifPresent(files.stat(realPath))
-    const write = (): Promise<string> => writeNewFile(files, this.#temporaryPath, chunks(), { isSynced, like })
+    const write = (): Promise<WrittenFile> => writeNewFile(files, this.#temporaryPath, chunks(), { isSynced, like })
     try {
       return await write()
     } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw error
+      if (!isCoded(error, 'EEXIST')) throw error
       // An earlier attempt could not even remove it. It is ours: the lock keeps other writers away.
       await files.remove(this.#temporaryPath)
       return await write()

@@ -77,11 +77,6 @@ function describe (stats: BigIntStats): FileState {
   return { kind, dev, ino, size, mtimeNs, ctimeNs, mode: Number(stats.mode) & 0o7777, uid: Number(stats.uid), gid: Number(stats.gid) }
 }
 
-/** Whether a file operation failed with this `errno` code. */
-export function isErrno (error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
-}
-
 const REASONS = new Map([
   ['ENOSPC', 'no space left'],
   ['EDQUOT', 'the disk quota is used up'],

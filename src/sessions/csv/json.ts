@@ -1,4 +1,4 @@
-import type { JsonObject } from '../session.ts'
+import { isJsonObject, type JsonObject } from '../session.ts'
 
 /**
  * The text that each object is written as. Remembered by identity, since an object never changes in place: what was read is written back
@@ -14,7 +14,7 @@ export function parseJsonObject (text: string): JsonObject | null {
   const source = text.trim()
   const value: unknown = source === '' ? null : JSON.parse(source)
   if (value === null) return null
-  if (!isObject(value)) throw new SyntaxError('Not a JSON object')
+  if (!isJsonObject(value)) throw new SyntaxError('Not a JSON object')
   // A line break outside of strings is white space in JSON, and within them it is not JSON.
   if (Object.keys(value).length > 0) texts.set(value, escape(source.replace(/[\r\n]+/g, ' ')))
   return value
@@ -29,10 +29,6 @@ export function formatJsonObject (value: JsonObject): string {
   const escaped = escape(text)
   texts.set(value, escaped)
   return escaped
-}
-
-function isObject (value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function escape (text: string): string {

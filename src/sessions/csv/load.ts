@@ -95,7 +95,7 @@ function separateThreads (sessions: readonly Session[], { newId, log }: LoadOpti
   }
   return sessions.map((session) => {
     if (owners.get(session.threadId) === session) return session
-    log.warn({ sessionId: session.sessionId }, 'A thread_id is used twice: this session goes on with a fresh one, its conversation starts anew')
+    log.warn({ session_id: session.sessionId }, 'A thread_id is used twice: this session goes on with a fresh one, its conversation starts anew')
     return { ...session, threadId: newId() }
   })
 }

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from 'node:path'
-import { ServiceError } from '../../errors.ts'
-import { isErrno, type FileOperations, type FileState } from './files.ts'
+import { isCoded, ServiceError } from '../../errors.ts'
+import type { FileOperations, FileState } from './files.ts'
 import { readLines } from './lines.ts'
 import { syncFolder } from './rewrite.ts'
 
@@ -12,7 +12,7 @@ export async function ifPresent<T> (operation: Promise<T>): Promise<T | undefine
   try {
     return await operation
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
+    if (isCoded(error, 'ENOENT')) return undefined
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { isErrno, type FileOperations, type FileState, type OpenFile } from './files.ts'
+import { isCoded } from '../../errors.ts'
+import type { FileOperations, FileState, OpenFile } from './files.ts'
 
 /** How a new file is written. */
 export interface WriteOptions {
@@ -9,8 +10,16 @@ export interface WriteOptions {
   readonly like?: FileState | undefined
 }
 
+/** What was written. */
+export interface WrittenFile {
+  /** SHA-256 of the bytes, in hex. */
+  readonly sha256: string
+  /** How the file looked when its last byte was written: a rename changes no more of that than the ctime. */
+  readonly state: FileState
+}
+
 /**
- * Writes a file that must not exist yet, and resolves to the checksum (SHA-256) of its bytes.
+ * Writes a file that must not exist yet.
  *
  * *Promise.* The file is whole, or it is not there and this rejects.
  *
@@ -18,17 +27,18 @@ export interface WriteOptions {
  */
 export async function writeNewFile (
   files: FileOperations, path: string, chunks: Iterable<Buffer> | AsyncIterable<Buffer>, { isSynced, like }: WriteOptions
-): Promise<string> {
+): Promise<WrittenFile> {
   // Exclusively: through a link that waits under this name, we would overwrite whatever it points to.
   const file = await files.create(path)
   try {
     const sha256 = await writeAll(file, chunks)
-    if (like !== undefined) await imitate(file, like)
+    const state = await file.stat()
+    if (like !== undefined) await imitate(file, state, like)
     // Else a power cut after the rename leaves a file of the right name and length, filled with zeros.
     if (isSynced) await file.sync()
     // Some file systems report a failed write only here.
     await file.close()
-    return sha256
+    return { sha256, state }
   } catch (error) {
     await ignoreErrors(file.close())
     // Half a file would take the space that the next attempt needs.
@@ -67,8 +77,7 @@ async function writeAll (file: OpenFile, chunks: Iterable<Buffer> | AsyncIterabl
 }
 
 /** Owner first: with the mode first, a group or a stranger could read the file for a moment; and changing the owner may clear mode bits. */
-async function imitate (file: OpenFile, like: FileState): Promise<void> {
-  const own = await file.stat()
+async function imitate (file: OpenFile, own: FileState, like: FileState): Promise<void> {
   if (own.uid !== like.uid || own.gid !== like.gid) await giveAway(file, like)
   if (own.mode !== like.mode) await file.chmod(like.mode)
 }
@@ -78,6 +87,6 @@ async function giveAway (file: OpenFile, { uid, gid }: FileState): Promise<void>
     await file.chown(uid, gid)
   } catch (error) {
     // Only root gives files away; a service that may replace somebody else's file goes on as its new owner.
-    if (!isErrno(error, 'EPERM')) throw error
+    if (!isCoded(error, 'EPERM')) throw error
   }
 }

@@ -1,3 +1,4 @@
+import { inferPlatform } from '../user-id.ts'
 import { ID_PATTERN, PLATFORM_PATTERN, type JsonObject, type Session } from '../session.ts'
 import { LINE_BREAK, type Column, type Header } from './header.ts'
 import { formatJsonObject, parseJsonObject } from './json.ts'
@@ -5,7 +6,6 @@ import { formatTime, isTime, parseTime } from './time.ts'
 
 const ID = new RegExp(ID_PATTERN)
 const PLATFORM = new RegExp(PLATFORM_PATTERN)
-const KNOWN_PREFIX = /^(telegram|discord|slack|whatsapp|teams)_/
 const FORMULA = /^[=+\-@\t\r]/
 /** Control characters, halves of surrogate pairs, and line ends: what does not come back from a file as one line of UTF-8. */
 const UNWRITABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u
@@ -28,7 +28,7 @@ export function parseRow (cells: readonly string[], header: Header, newId: () =>
   const session: Session = {
     sessionId: read('session_id'),
     userId,
-    platform: read('platform') || (KNOWN_PREFIX.exec(userId)?.[1] ?? 'api'),
+    platform: read('platform') || inferPlatform(userId),
     threadId: read('thread_id') || newId(),
     createdAtMs: read('created_at') === '' ? lastActivityMs : readTime('created_at', read('created_at')),
     lastActivityMs,
@@ -51,7 +51,8 @@ export function formatCells (session: Session, extraColumns: readonly string[]):
     formatTime(session.lastActivityMs),
     session.pendingApproval === null ? '' : formatJsonObject(session.pendingApproval),
     formatJsonObject(session.metadata),
-    ...extraColumns.map((name) => session.extra[name] ?? '')
+    // A column may bear the name of something that every object has.
+    ...extraColumns.map((name) => Object.hasOwn(session.extra, name) ? session.extra[name] ?? '' : '')
   ]
 }
 

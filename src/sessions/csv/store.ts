@@ -106,8 +106,8 @@ export class CsvSessionStore implements SessionStore {
     return await this.#change((changes) => changes.remove(sessionId))
   }
 
-  async removeSilentSince (cutoffMs: number): Promise<Session[]> {
-    return await this.#change((changes) => changes.removeSilentSince(cutoffMs))
+  async removeSilentSince (cutoffMs: number, limit: number): Promise<Session[]> {
+    return await this.#change((changes) => changes.removeSilentSince(cutoffMs, limit))
   }
 
   async lock (sessionId: string, options?: LockOptions): Promise<SessionLock> {
@@ -127,7 +127,7 @@ export class CsvSessionStore implements SessionStore {
 
   #refusal (): ServiceError {
     const cause = new Error(`The session store is ${this.#state.name}`)
-    return this.#state.name === 'opening' ? new ServiceError('STORE_UNAVAILABLE', { cause }) : new ServiceError('SERVICE_STOPPING', { cause })
+    return new ServiceError(this.#state.name === 'opening' ? 'STORE_UNAVAILABLE' : 'SERVICE_STOPPING', { cause, retryAfterSeconds: 5 })
   }
 
   #isOpening (work: Promise<Opened>): boolean {

@@ -154,3 +154,19 @@ t.test('an attempt to recover leaves alone what others wrote meanwhile', async (
   t.equal(readFileSync(path, 'utf8'), theirs)
   t.same(conflicts(), [])
 })
+
+t.test('what others write while the folder is being synced is kept before the next change replaces it', async (t) => {
+  const { store, path, backup, failing, conflicts } = await setUp(t)
+  let isRenamed = false
+  failing.failWhen = (_call, name) => {
+    if (isRenamed && name === 'sync') copyFileSync(backup, path)
+    isRenamed = name === 'rename' || (isRenamed && name !== 'sync')
+    return false
+  }
+  await store.create(makeSession({ sessionId: 'more' }))
+  failing.reset()
+  await store.create(makeSession({ sessionId: 'last' }))
+  t.equal(conflicts().length, 1)
+  t.match(conflicts()[0], /^then,/m)
+  t.same((await ids(store)).sort(), ['last', 'more', 'now'])
+})

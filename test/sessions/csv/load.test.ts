@@ -6,7 +6,7 @@ import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import type { Session } from '../../../src/sessions/session.ts'
 import type { LoadReport } from '../../../src/sessions/store.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
-import { makeClock, makeLog, START_MS, type KeptLog } from '../../fixtures/sessions.ts'
+import { makeClock, makeLog, makeSession, START_MS, type KeptLog } from '../../fixtures/sessions.ts'
 
 const HEADER = 'session_id,user_id,platform,thread_id,created_at,last_activity,pending_approval,metadata\n'
 const TIME = '2025-11-22T20:00:00.000Z'
@@ -134,6 +134,14 @@ t.test('an empty platform is told by the user id, an empty thread is fresh, an e
     { platform: 'slack', threadId: 'fresh-1', createdAtMs: Date.parse(TIME) },
     { platform: 'api', threadId: 'fresh-2' }
   ])
+})
+
+t.test('a column may bear the name of something that every object has', async (t) => {
+  const header = `${HEADER.trim()},constructor,__proto__,toString\n`
+  const { store, folder } = await load(t, `${header}${row('a').trim()},1,2,3\n`)
+  await store.create(makeSession({ sessionId: 'fresh' }))
+  const [, first, second] = readFileSync(join(folder, 'sessions.csv'), 'utf8').trim().split('\n')
+  t.same([first, second].map((line) => line?.slice(-6)), [',1,2,3', ',{},,,'].map((end) => end.slice(-6)))
 })
 
 t.test('unknown columns come back as they were, in every row, now and after a change', async (t) => {

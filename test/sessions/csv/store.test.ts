@@ -71,7 +71,7 @@ t.test('changes that come in one go are saved together, and what changes nothing
   t.equal(files.size, 2)
   await store.update('s-1', (session) => session)
   await store.delete('none')
-  await store.removeSilentSince(START_MS - 1)
+  await store.removeSilentSince(START_MS - 1, 100)
   look()
   t.equal(files.size, 2)
 })

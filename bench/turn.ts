@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Load, Measure } from './measure.ts'
+
+/** Turns over HTTP against the bare graph, side by side in one run: `npm run bench:turn`. */
+const ROUNDS = 1
+const TURNS = 500
+const TURNS_PER_PERSON = 10
+
+function launch (file: string, args: readonly string[], cwd?: string) {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  const env = { ...process.env, PORT: '0' }
+  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, path, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+async function run (file: string, args: readonly string[]): Promise<Measure> {
+  const child = launch(file, args)
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', text => { output += String(text) })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${file} ended with ${String(code)}`)
+  return JSON.parse(output)
+}
+
+function formatLoad ({ clients, turnsPerClient, turnsPerPerson }: Load): string[] {
+  return [clients, turnsPerClient, turnsPerPerson].map(String)
+}
+
+async function measureBare (load: Load): Promise<Measure> {
+  const dir = await mkdtemp(join(tmpdir(), 'holdline-bench-'))
+  try {
+    return await run('turn-bare.ts', [dir, ...formatLoad(load)])
+  } finally {
+    await rm(dir, { recursive: true })
+  }
+}
+
+async function measureHttp (load: Load): Promise<Measure> {
+  const dir = await mkdtemp(join(tmpdir(), 'holdline-bench-'))
+  const server = launch('../src/server.ts', [], dir)
+  try {
+    const url = await new Promise<string>((resolve, reject) => {
+      // The log is read to its end: a full pipe would stop the service.
+      createInterface(server.stdout).on('line', line => {
+        const found = /listening at (http:[^"\s]+)/.exec(line)?.[1]
+        if (found !== undefined) resolve(found)
+      })
+      server.once('exit', () => { reject(new Error('The service did not start')) })
+    })
+    return await run('turn-client.ts', [url, ...formatLoad(load)])
+  } finally {
+    if (server.exitCode === null) {
+      server.kill('SIGTERM')
+      await once(server, 'exit')
+    }
+    await rm(dir, { recursive: true })
+  }
+}
+
+function median (measures: readonly Measure[], key: keyof Measure): number {
+  return measures.map(measure => measure[key]).sort((a, b) => a - b)[Math.floor(measures.length / 2)] ?? Number.NaN
+}
+
+console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}; median of ${ROUNDS} rounds of ${TURNS} turns, offline model`)
+const rows: object[] = []
+for (const clients of [1, 10]) {
+  const load = { clients, turnsPerClient: TURNS / clients, turnsPerPerson: TURNS_PER_PERSON }
+  const bare: Measure[] = []
+  const http: Measure[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    bare.push(await measureBare(load))
+    http.push(await measureHttp(load))
+  }
+  const ratio = median(http, 'turnsPerSecond') / median(bare, 'turnsPerSecond')
+  for (const [what, measures] of [['graph.invoke', bare], ['POST /api/chat', http]] as const) {
+    rows.push({
+      clients,
+      what,
+      'turns/s': Math.round(median(measures, 'turnsPerSecond')),
+      'p50 ms': median(measures, 'p50Ms').toFixed(2),
+      'p99 ms': median(measures, 'p99Ms').toFixed(2),
+      ratio: measures === http ? ratio.toFixed(2) : ''
+    })
+  }
+}
+console.table(rows)
