@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 import type { Load, Measure } from './measure.ts'
 
 /** Turns over HTTP against the bare graph, side by side in one run: `npm run bench:turn`. */
-const ROUNDS = 1
-const TURNS = 500
+const ROUNDS = 3
+const TURNS = 1000
 const TURNS_PER_PERSON = 10
 
 function launch (file: string, args: readonly string[], cwd?: string) {

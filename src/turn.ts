@@ -33,6 +33,9 @@ export interface Said {
   readonly askedBefore: string | undefined
 }
 
+/** A turn that took no longer is not saved once more for the sake of its time alone. */
+const FRESH_MS = 1000
+
 /** A question of the agent, and how the session keeps it. */
 interface Held {
   readonly question: Question
@@ -75,7 +78,8 @@ export class Turn {
       const isLate = askedBefore !== undefined && askedBefore !== asksNow && parseDecisionWords(text, 1) !== undefined
       if (approvalId !== undefined || isLate) throw new ServiceError('APPROVAL_NOT_PENDING')
       const { threadId } = this.#session
-      return await this.#run(metadata, signal => this.#options.agent.turn({ threadId, text, person: this.#describePerson(metadata), signal }))
+      const person = this.#describePerson(metadata)
+      return await this.#run(this.#note(metadata), signal => this.#options.agent.turn({ threadId, text, person, signal }))
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
     const isAnswer = askedBefore === held.approval.approval_id
@@ -160,35 +164,53 @@ export class Turn {
     // A claim that is never tried would be told as one that was cut off.
     this.#stop.throwIfAborted()
     const approved = question.actions.filter((_, index) => ['approve', 'edit'].includes(decisions[index]?.type ?? '')).map(action => action.toolCallId)
-    await this.#save({ pendingApproval: claimApproval(approval, now(), approved) })
+    const claimed = this.#save({ metadata, pendingApproval: claimApproval(approval, now(), approved) })
+    await claimed
     const { threadId } = this.#session
-    return await this.#run(metadata, signal => agent.resume({ threadId, question, decisions, person: this.#describePerson(metadata), signal }))
+    const person = this.#describePerson(metadata)
+    return await this.#run(claimed, signal => agent.resume({ threadId, question, decisions, person, signal }))
   }
 
-  async #run (metadata: JsonObject, start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): Promise<Reply> {
+  /** `noted` is the message's own mark on the session; neither it nor the agent has to wait for the other. */
+  async #run (noted: Promise<void>, start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): Promise<Reply> {
     let last: AgentEvent | undefined
     try {
-      await runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
+      const run = runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
         for await (const event of start(signal)) last = event
       })
+      await Promise.allSettled([run, noted])
+      await run
     } catch (error) {
       await this.#recordFailure()
       throw error
     }
+    await noted
     if (last?.type === 'question') {
       const approval = this.#hold(last.question)
-      await this.#save({ metadata, pendingApproval: approval })
+      await this.#save({ pendingApproval: approval })
       return this.#reply('waiting_approval', describeQuestion(last.question, approval), approval, last)
     }
     if (last?.type !== 'answer') throw new ServiceError('AGENT_FAILED', { cause: new Error('The agent ended its turn without an answer') })
-    await this.#save({ metadata, pendingApproval: null })
+    if (this.#session.pendingApproval !== null || !this.#isFresh()) await this.#save({ pendingApproval: null })
     return this.#reply('completed', last.text.trim() === '' ? 'The agent has nothing to say.' : last.text, null, last)
+  }
+
+  /** Saves that there was a message; a session that was made for it says so already. */
+  async #note (metadata: JsonObject): Promise<void> {
+    const { createdAtMs, lastActivityMs, metadata: current } = this.#session
+    const isSaid = createdAtMs === lastActivityMs && this.#isFresh() && metadata === current
+    if (!isSaid) await this.#save({ metadata })
+  }
+
+  /** Whether the activity that is saved is as good as that of now. */
+  #isFresh (): boolean {
+    return Math.abs(this.#options.now() - this.#session.lastActivityMs) < FRESH_MS
   }
 
   /** A failed turn counts as activity; a claim stays, for the next turn to find out what became of it. */
   async #recordFailure (): Promise<void> {
     try {
-      await this.#save({})
+      if (!this.#isFresh()) await this.#save({})
     } catch (error) {
       // The next turn puts the session right; the failure of this one is what the caller has to learn.
       this.#log.error({ err: error, session_id: this.#session.sessionId }, 'A failed turn could not be recorded')

@@ -42,6 +42,8 @@ export class LangGraphAgent implements Agent {
   readonly #tools: readonly CheckedTool[]
   readonly #threads: ThreadKeeper
   readonly #newId: () => string
+  /** Threads that this process left with nothing pending. Nobody else writes to them, so that there is nothing to look up. */
+  readonly #atRest = new Set<string>()
 
   constructor ({ description, graph, tools, threads, newId = randomUUID }: LangGraphAgentOptions) {
     this.description = description
@@ -78,6 +80,7 @@ export class LangGraphAgent implements Agent {
   }
 
   async pending (threadId: string): Promise<Question | undefined> {
+    if (this.#atRest.has(threadId)) return undefined
     try {
       const config = { configurable: { thread_id: threadId } }
       const snapshot = await this.#graph.getState(config)
@@ -106,6 +109,7 @@ export class LangGraphAgent implements Agent {
   }
 
   async forget (threadId: string): Promise<void> {
+    this.#atRest.delete(threadId)
     await this.#threads.deleteThread(threadId).catch(rethrowAsServiceError)
   }
 
@@ -115,6 +119,7 @@ export class LangGraphAgent implements Agent {
 
   async * #run (input: unknown, request: RunRequest, verdict: Verdict): AsyncGenerator<AgentEvent> {
     request.signal.throwIfAborted()
+    this.#atRest.delete(request.threadId)
     let before: number | undefined
     let seen = 0
     let messages: BaseMessage[] = []
@@ -131,7 +136,14 @@ export class LangGraphAgent implements Agent {
       seen = messages.length
     }
     const said = messages.slice(before).filter(message => isAiMessage(message))
+    if (!isQuestion) this.#rest(request.threadId)
     yield isQuestion ? await this.#describeQuestion(request.threadId, said) : describeAnswer(said)
+  }
+
+  #rest (threadId: string): void {
+    const [oldest] = this.#atRest
+    if (oldest !== undefined && this.#atRest.size >= MAX_AT_REST) this.#atRest.delete(oldest)
+    this.#atRest.add(threadId)
   }
 
   async #describeQuestion (threadId: string, said: readonly AIMessage[]): Promise<AgentEvent> {
@@ -165,6 +177,9 @@ export class LangGraphAgent implements Agent {
     return rethrowAsServiceError(isDiskError(failure) ? failure : error)
   }
 }
+
+/** A hundred bytes each; a thread that is forgotten here is looked up again. */
+const MAX_AT_REST = 10_000
 
 type Verdict = Pick<RunContext, 'approved' | 'rejected'>
 
