@@ -4,7 +4,7 @@ import { DecisionType } from '../src/agent/agent.ts'
 import { ServiceError } from '../src/errors.ts'
 import { JsonObject } from '../src/sessions/session.ts'
 import type { Verdict } from '../src/verdict.ts'
-import { ChatAnswer, COMMON_ERRORS, ErrorBody, formatReply, Platform, SessionId, UserId } from './schemas.ts'
+import { ErrorBody, formatReply, Platform, SessionId, TURN_RESPONSES, UserId } from './schemas.ts'
 
 const Decision = Type.Object({
   type: Type.Unsafe<Static<typeof DecisionType>>({ type: 'string', enum: DecisionType.anyOf.map(literal => literal.const) }),
@@ -30,19 +30,7 @@ const schema = {
   summary: 'Answer the question that a session waits with',
   tags: ['chat'],
   body: ApproveBody,
-  response: {
-    200: ChatAnswer,
-    ...COMMON_ERRORS,
-    404: ErrorBody,
-    409: ErrorBody,
-    413: ErrorBody,
-    415: ErrorBody,
-    422: ErrorBody,
-    429: ErrorBody,
-    502: ErrorBody,
-    503: ErrorBody,
-    504: ErrorBody
-  }
+  response: { ...TURN_RESPONSES, 422: ErrorBody }
 }
 
 /** `POST /api/approve`: one decision in, the resumed agent's answer out. */

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { JsonObject } from '../src/sessions/session.ts'
-import { ChatAnswer, COMMON_ERRORS, ErrorBody, formatReply, Platform, SessionId, UserId } from './schemas.ts'
+import { formatReply, Platform, SessionId, TURN_RESPONSES, UserId } from './schemas.ts'
 
 const ChatBody = Type.Object({
   user_id: UserId,
@@ -17,18 +17,7 @@ const schema = {
   summary: 'Send a message and get the answer of the agent, or its question',
   tags: ['chat'],
   body: ChatBody,
-  response: {
-    200: ChatAnswer,
-    ...COMMON_ERRORS,
-    404: ErrorBody,
-    409: ErrorBody,
-    413: ErrorBody,
-    415: ErrorBody,
-    429: ErrorBody,
-    502: ErrorBody,
-    503: ErrorBody,
-    504: ErrorBody
-  }
+  response: TURN_RESPONSES
 }
 
 /** `POST /api/chat`: one message in, one answer out. */

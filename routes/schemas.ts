@@ -40,6 +40,20 @@ export const ChatAnswer = Type.Object({
 })
 export type ChatAnswer = Static<typeof ChatAnswer>
 
+/** Everything that a turn may answer with. */
+export const TURN_RESPONSES = {
+  200: ChatAnswer,
+  ...COMMON_ERRORS,
+  404: ErrorBody,
+  409: ErrorBody,
+  413: ErrorBody,
+  415: ErrorBody,
+  429: ErrorBody,
+  502: ErrorBody,
+  503: ErrorBody,
+  504: ErrorBody
+} as const
+
 /** A turn's reply as chat and approve answer it. */
 export function formatReply ({ session, status, message, approval, facts }: Reply): ChatAnswer {
   const { model, usage, durationMs } = facts

@@ -10,7 +10,7 @@ import { mergeMetadata, readUserName } from './sessions/metadata.ts'
 import type { Reply, RunFacts } from './reply.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
 import type { SessionStore } from './sessions/store.ts'
-import { readVerdict, type Verdict } from './verdict.ts'
+import { readVerdict, readWords, type Verdict } from './verdict.ts'
 
 /** What turns are run with. */
 export interface TurnOptions {
@@ -83,7 +83,7 @@ export class Turn {
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
     const isAnswer = askedBefore === held.approval.approval_id
-    const decisions = isAnswer ? this.#readAnswer(text, held.question) : undefined
+    const decisions = isAnswer ? readWords(this.#options.agent, held.question, text, this.#options.pendingText) : undefined
     return decisions === undefined ? await this.#repeat(metadata, held) : await this.#resume(metadata, held, decisions)
   }
 
@@ -133,25 +133,6 @@ export class Turn {
     const fields = { session_id: sessionId, approval_id: approvalId }
     if (isDone) this.#log.warn(fields, 'An answer took effect, but the reply to it was cut off; the person is told')
     else this.#log.warn({ ...fields, code: 'APPROVAL_OUTCOME_UNKNOWN' }, 'An answer was cut off: an action may or may not have happened; the person is told')
-  }
-
-  #readAnswer (text: string, question: Question): Decision[] | undefined {
-    const { agent, pendingText } = this.#options
-    const [action] = question.actions
-    const canRespond = question.actions.length === 1 && action?.allowedDecisions.includes('respond') === true
-    const other: Decision | undefined = canRespond
-      ? { type: 'respond', message: text }
-      : pendingText === 'reject' ? { type: 'reject', message: text } : undefined
-    const decisions = parseDecisionWords(text, question.actions.length) ?? (other === undefined ? undefined : question.actions.map(() => other))
-    if (decisions === undefined) return undefined
-    try {
-      agent.checkDecisions(question, decisions)
-      return decisions
-    } catch (error) {
-      // In a chat there is nobody to read a status code: what may not be decided is asked again.
-      if (error instanceof ServiceError && error.code === 'DECISION_REFUSED') return undefined
-      throw error
-    }
   }
 
   async #repeat (metadata: JsonObject, { question, approval }: Held): Promise<Reply> {

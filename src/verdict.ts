@@ -1,4 +1,5 @@
 import type { Agent, Decision, Question } from './agent/agent.ts'
+import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
 import type { JsonObject } from './sessions/session.ts'
 
@@ -13,6 +14,27 @@ export function readVerdict (agent: Agent, question: Question, verdict: Verdict)
   const decisions = readDecisions(agent, question, verdict)
   agent.checkDecisions(question, decisions)
   return decisions
+}
+
+/**
+ * A chat message as one decision for each action; undefined if it is none, or none that the question allows: in a chat there is nobody to read a
+ * status code, so that it is asked again. With `other` = reject, any text that is no decision is the reason of a rejection.
+ */
+export function readWords (agent: Agent, question: Question, text: string, other: 'repeat' | 'reject'): Decision[] | undefined {
+  const decisions = parseDecisionWords(text, question.actions.length) ?? readOtherText(question, text, other)
+  try {
+    if (decisions !== undefined) agent.checkDecisions(question, decisions)
+    return decisions
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'DECISION_REFUSED') return undefined
+    throw error
+  }
+}
+
+function readOtherText ({ actions }: Question, text: string, other: 'repeat' | 'reject'): Decision[] | undefined {
+  const [action] = actions
+  if (actions.length === 1 && action?.allowedDecisions.includes('respond') === true) return [{ type: 'respond', message: text }]
+  return other === 'reject' ? actions.map(() => ({ type: 'reject', message: text })) : undefined
 }
 
 function readDecisions (agent: Agent, question: Question, verdict: Verdict): Decision[] {

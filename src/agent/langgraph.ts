@@ -6,6 +6,7 @@ import type {
   Agent, AgentDescription, AgentEvent, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
 } from './agent.ts'
 import { checkDecisions, formatResume, parseResume, readQuestion, type CheckedTool } from './approvals.ts'
+import { describeAnswer, describeEvents } from './events.ts'
 import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.ts'
 import type { RunContext } from './run-context.ts'
 import { haveResults, mendThread, repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
@@ -197,20 +198,6 @@ function splitDecisions ({ actions }: Question, decisions: readonly Decision[]):
     else rejected[toolCallId] = decision?.message ?? 'The person rejected this call.'
   }
   return { approved, rejected }
-}
-
-function * describeEvents (message: BaseMessage): Generator<AgentEvent> {
-  const described = formatMessage(message)
-  if (described?.role === 'assistant') {
-    for (const { id, name, args } of described.toolCalls) yield { type: 'tool_call', id, name, args }
-  }
-  if (message.type === 'tool' && described !== undefined) {
-    yield { type: 'tool_result', id: described.toolCallId ?? '', name: message.name ?? '', content: described.content }
-  }
-}
-
-function describeAnswer (said: readonly AIMessage[]): AgentEvent {
-  return { type: 'answer', text: said.at(-1)?.text ?? '', ...sumUsage(said) }
 }
 
 /** SQLite's errors are the disk's; every other one is the agent's. */
