@@ -102,16 +102,39 @@ t.test('a yes to a question that was decided while it waited reaches nobody', as
 })
 
 t.test('messages of one person keep their order while the session is still being made', async t => {
-  const service = await startApp(t, { env: { SESSIONS_FSYNC: 'always' } })
-  const texts = Array.from({ length: 8 }, (_, index) => String(index))
-  const answers: ReturnType<TestApp['say']>[] = []
-  for (const text of texts) {
-    answers.push(service.say(text))
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  const [first] = await Promise.all(answers)
-  const { body } = await service.get(`/api/sessions/${first?.body.session_id}/messages`)
-  t.same(body.messages.filter(message => message.role === 'user').map(message => message.content), texts)
+  const service = await startApp(t)
+  const { sessionStore } = service.app
+  const gate = makeGate()
+  const made = makeGate()
+  const create = sessionStore.continueOrCreate.bind(sessionStore)
+  t.intercept(sessionStore, 'continueOrCreate', {
+    configurable: true,
+    value: async (...args: Parameters<typeof create>) => {
+      const result = await create(...args)
+      made.open()
+      // The session is there for all to find, but the first message has yet to learn of it.
+      await gate.opened
+      return result
+    }
+  })
+  const first = service.say('1')
+  await made.opened
+  const arrived = makeGate()
+  const find = sessionStore.findByUser.bind(sessionStore)
+  t.intercept(sessionStore, 'findByUser', {
+    configurable: true,
+    value: async (...args: Parameters<typeof find>) => {
+      arrived.open()
+      return await find(...args)
+    }
+  })
+  const second = service.say('2')
+  await arrived.opened
+  await new Promise(resolve => setImmediate(resolve))
+  gate.open()
+  const [{ body: { session_id } }] = await Promise.all([first, second])
+  const { body } = await service.get(`/api/sessions/${session_id}/messages`)
+  t.same(body.messages.filter(message => message.role === 'user').map(message => message.content), ['1', '2'])
 })
 
 t.test('a person whose row holds a literal id continues it', async t => {
