@@ -4,7 +4,7 @@ import type { Log } from './log.ts'
 import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
-import type { JsonObject, Session } from './sessions/session.ts'
+import { createSession, type JsonObject, type Session } from './sessions/session.ts'
 import type { SessionLock } from './sessions/store.ts'
 import { TurnLocks } from './sessions/turn-lock.ts'
 import { inferPlatform, isOwnedBy, normaliseUserId } from './sessions/user-id.ts'
@@ -155,7 +155,7 @@ export class Conversation {
       let session = await this.#findExisting(request)
       if (session === undefined) {
         if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
-        const create = () => this.#createSession(owner, platform, {})
+        const create = () => createSession({ ...this.#options, userId: owner, platform })
         session = (await this.#options.store.continueOrCreate(owner, platform, create)).session
       }
       return { session, lock: this.#lock(session) }
@@ -185,7 +185,7 @@ export class Conversation {
   }
 
   async #startAfresh (session: Session, metadata: JsonObject | undefined, log: Log): Promise<Reply> {
-    const fresh = this.#createSession(session.userId, session.platform, mergeMetadata({}, metadata))
+    const fresh = createSession({ ...this.#options, userId: session.userId, platform: session.platform, metadata: mergeMetadata({}, metadata) })
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
     await this.#options.store.create(fresh)
     await this.#options.store.delete(session.sessionId)
@@ -200,14 +200,6 @@ export class Conversation {
       await this.#options.agent.forget(threadId)
     } catch (error) {
       log.error({ err: error, session_id: sessionId }, 'The conversation of an ended session could not be removed; a later sweep tries again')
-    }
-  }
-
-  #createSession (userId: string, platform: string, metadata: JsonObject): Session {
-    const { now, newId } = this.#options
-    const nowMs = now()
-    return {
-      sessionId: newId(), userId, platform, threadId: newId(), createdAtMs: nowMs, lastActivityMs: nowMs, pendingApproval: null, metadata, extra: {}
     }
   }
 }

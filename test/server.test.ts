@@ -68,23 +68,17 @@ t.test('the file of the Python backend loads whole, and what it holds is written
 
 t.test('a signal lets the running turn finish, refuses new ones with 503, and exits 0', async t => {
   const provider = await OpenAiServer.start(t)
-  const gate = makeGate()
-  const reached = makeGate()
-  provider.answer = async () => {
-    reached.open()
-    await gate.opened
-    return { text: 'Finished' }
-  }
+  const { asked, answered } = provider.hold('Finished')
   const dir = makeFolder(t)
   const service = await Service.start(t, dir, { ...provider.env, SHUTDOWN_GRACE_SECONDS: '60' })
   const turn = service.say('Think')
-  await reached.opened
+  await asked.opened
   service.kill('SIGTERM')
   await service.logged(/Stopping on SIGTERM/)
   const refused = await service.say('Late', { user_id: 'bob' })
   t.match(refused, { status: 503, body: { code: 'SERVICE_STOPPING', status: 'error' } })
   t.ok(Number(refused.headers['retry-after']) > 0)
-  gate.open()
+  answered.open()
   const { status, body } = await turn
   t.match({ status, body }, { status: 200, body: { message: 'Finished' } })
   t.equal((await service.exit).code, 0)

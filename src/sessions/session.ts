@@ -38,3 +38,20 @@ export const Session = Type.Object({
   extra: Type.Record(Type.String(), Type.String())
 })
 export type Session = Readonly<Static<typeof Session>>
+
+/** Whose session it is to be, and what gives it its time and its ids. */
+export interface NewSession {
+  readonly userId: string
+  readonly platform: string
+  readonly metadata?: JsonObject
+  readonly now: () => number
+  readonly newId: () => string
+}
+
+/** A session that begins now, with a thread of its own. */
+export function createSession ({ userId, platform, metadata = {}, now, newId }: NewSession): Session {
+  const nowMs = now()
+  return {
+    sessionId: newId(), userId, platform, threadId: newId(), createdAtMs: nowMs, lastActivityMs: nowMs, pendingApproval: null, metadata, extra: {}
+  }
+}

@@ -28,21 +28,15 @@ t.test('a sweep removes silent sessions, together with their conversations, and 
 
 t.test('a sweep never removes a session whose turn is running', async t => {
   const provider = await OpenAiServer.start(t)
-  const gate = makeGate()
-  const reached = makeGate()
-  provider.answer = async () => {
-    reached.open()
-    await gate.opened
-    return { text: 'At last' }
-  }
+  const { asked, answered } = provider.hold('At last')
   let now = Date.now()
   const service = await startApp(t, { now: () => now, env: provider.env })
   const turn = service.say('Think hard')
-  await reached.opened
+  await asked.opened
   now += 61 * 60_000
   await sweep(service)
   const meanwhile = (await service.get('/api/sessions/ann')).body.sessions[0]?.session_id
-  gate.open()
+  answered.open()
   const { status, body } = await turn
   t.match({ status, body }, { status: 200, body: { message: 'At last', session_id: meanwhile } })
   t.equal((await service.say('Thanks')).body.session_id, body.session_id)

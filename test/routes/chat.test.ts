@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { startApp } from '../fixtures/app.ts'
-import { makeGate } from '../fixtures/gate.ts'
 import { OpenAiServer } from '../fixtures/openai-server.ts'
 
 t.test('a message is answered in the shape that bots know', async t => {
@@ -220,21 +219,15 @@ t.test('turns of one session run one after another, in the order of arrival', as
 
 t.test('more waiting messages than allowed are refused with 429', async t => {
   const provider = await OpenAiServer.start(t)
-  const hold = makeGate()
-  const reached = makeGate()
-  provider.answer = async () => {
-    reached.open()
-    await hold.opened
-    return { text: 'Done' }
-  }
+  const { asked, answered } = provider.hold('Done')
   const service = await startApp(t, { env: { ...provider.env, MAX_QUEUED_TURNS: '2' } })
   const first = service.say('1')
-  await reached.opened
+  await asked.opened
   const waiting = [service.say('2'), service.say('3')]
   const refused = await service.say('4')
   t.match(refused, { status: 429, body: { code: 'TURN_QUEUE_FULL', status: 'error' } })
   t.ok(Number(refused.headers['retry-after']) > 0)
-  hold.open()
+  answered.open()
   for (const answer of await Promise.all([first, ...waiting])) t.equal(answer.status, 200)
 })
 
