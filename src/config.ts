@@ -17,7 +17,7 @@ export const Config = Type.Object({
   HOST: Type.String({ pattern: '^\\S+$', title: 'an address or a host name', default: '127.0.0.1', description: 'Address to listen on; 0.0.0.0 for all' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000, description: 'Port to listen on; 0 for any that is free' }),
   SESSIONS_CSV_PATH: Type.String({
-    minLength: 1, default: 'sessions.csv', description: 'File that keeps the sessions; its lock stands beside it'
+    minLength: 1, default: 'sessions.csv', description: 'File that keeps the sessions; its lock and its journal stand beside it'
   }),
   SESSIONS_FSYNC: Type.Union([Type.Literal('always'), Type.Literal('never')], {
     default: 'always', description: 'always: a saved session survives a power cut. never: it survives a crash of the process, and saving costs less'

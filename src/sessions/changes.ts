@@ -4,21 +4,31 @@ import { MultiMap } from './multi-map.ts'
 import { compareActivity } from './order.ts'
 import type { Session } from './session.ts'
 
+/** A session that is new or other than in the table, and what a store makes of it to save it. */
+export interface Changed<Row> {
+  readonly session: Session
+  readonly row: Row
+}
+
 /**
  * What a group of changes makes of the table, laid over it: the changes of the group see each other, readers of the table see none of them
  * until `apply`. The table must not change meanwhile.
  */
-export class Changes {
+export class Changes<Row> {
   readonly #table: SessionTable
-  readonly #prepare: (session: Session) => void
-  /** By id; undefined is a removal. */
-  readonly #changed = new Map<string, Session | undefined>()
+  readonly #prepare: (session: Session) => Row
+  readonly #changed = new Map<string, Changed<Row> | undefined>()
   readonly #byUser = new MultiMap()
 
-  /** @param prepare Called with each session before it is put; throws to refuse one that cannot be saved. */
-  constructor (table: SessionTable, prepare: (session: Session) => void) {
+  /** @param prepare Makes what a session is saved as; throws to refuse one that cannot be saved. */
+  constructor (table: SessionTable, prepare: (session: Session) => Row) {
     this.#table = table
     this.#prepare = prepare
+  }
+
+  /** By id; undefined is a removal. */
+  get changed (): ReadonlyMap<string, Changed<Row> | undefined> {
+    return this.#changed
   }
 
   get size (): number {
@@ -59,7 +69,7 @@ export class Changes {
   findLatest (userId: string, platform: string): Session | undefined {
     const untouched = this.#table.findByUser(userId, platform).filter(({ sessionId }) => !this.#changed.has(sessionId))
     const touched = [...this.#byUser.get(userId)]
-      .map((id) => this.#changed.get(id))
+      .map((id) => this.#changed.get(id)?.session)
       .filter((session) => session !== undefined)
       .filter((session) => session.userId === userId && session.platform === platform && this.#table.isLive(session))
     return [...untouched, ...touched].sort((a, b) => compareActivity(b, a))[0]
@@ -76,43 +86,25 @@ export class Changes {
       if (removed.length === limit) break
       if (!this.#changed.has(session.sessionId)) remove(session)
     }
-    this.changed().forEach(remove)
+    for (const changed of this.#changed.values()) if (changed !== undefined) remove(changed.session)
     for (const { sessionId } of removed) this.#changed.set(sessionId, undefined)
     return removed
   }
 
-  /** The sessions that are new or other than in the table. */
-  changed (): Session[] {
-    return [...this.#changed.values()].filter((session) => session !== undefined)
-  }
-
-  /** The table as it will be, longest silent first. */
-  * walk (): Generator<Session> {
-    const added = this.changed().sort(compareActivity)
-    let next = 0
-    for (const session of this.#table.walk()) {
-      if (this.#changed.has(session.sessionId)) continue
-      for (let before = added[next]; before !== undefined && compareActivity(before, session) < 0; before = added[++next]) yield before
-      yield session
-    }
-    yield * added.slice(next)
-  }
-
   /** Makes the table what was laid over it. */
   apply (): void {
-    for (const [sessionId, session] of this.#changed) {
-      if (session === undefined) this.#table.remove(sessionId)
-      else this.#table.put(session)
+    for (const [sessionId, changed] of this.#changed) {
+      if (changed === undefined) this.#table.remove(sessionId)
+      else this.#table.put(changed.session)
     }
   }
 
   #getStored (sessionId: string): Session | undefined {
-    return this.#changed.has(sessionId) ? this.#changed.get(sessionId) : this.#table.getStored(sessionId)
+    return this.#changed.has(sessionId) ? this.#changed.get(sessionId)?.session : this.#table.getStored(sessionId)
   }
 
   #put (session: Session): void {
-    this.#prepare(session)
-    this.#changed.set(session.sessionId, session)
+    this.#changed.set(session.sessionId, { session, row: this.#prepare(session) })
     this.#byUser.add(session.userId, session.sessionId)
   }
 }

@@ -1,17 +1,19 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Changes } from './changes.ts'
 
 const RETRY_AFTER_SECONDS = 5
-/** Changes evaluated before the event loop gets its turn: a few milliseconds' worth. */
-const MAX_CHANGES_PER_TURN = 500
+/** What is evaluated, formatted and applied before the event loop gets its turn: a few milliseconds' worth. */
+const MAX_GROUP = 256
 
 /** What a group of changes is made of and saved with. */
-export interface GroupCommitOptions {
-  readonly begin: () => Changes
-  /** Makes the changes durable; of an empty group, the table as it is. Rejects when that failed. */
-  readonly save: (changes: Changes) => Promise<void>
+export interface GroupCommitOptions<Group extends { readonly size: number }> {
+  readonly begin: () => Group
+  /** Makes the changes durable; rejects when that failed. */
+  readonly save: (group: Group) => Promise<void>
+  /** Shows the changes to all. */
+  readonly apply: (group: Group) => void
+  /** Called between two groups after `wake`, and after a failure: rejects when what is there cannot be saved. */
+  readonly maintain: () => Promise<void>
   /** Says an error of `save` in words for an operator, without a path. */
   readonly explain: (error: unknown) => string
   /** Pause between two attempts to save again while nothing else asks for it. */
@@ -19,29 +21,29 @@ export interface GroupCommitOptions {
   readonly log: Log
 }
 
-interface Waiter {
-  readonly evaluate: (changes: Changes) => void
+interface Waiter<Group> {
+  readonly evaluate: (group: Group) => void
   readonly settle: () => void
   readonly fail: (error: unknown) => void
 }
 
 /**
- * Saves changes in groups: all that arrive while one group is being saved form the next.
+ * Saves changes in groups: all that arrive while one group is being saved form the next, up to a bound.
  *
  * *Promise.* A change resolves after its group is durable, and shows in the table from then on. A change that throws rejects its own caller
- * alone. A group that cannot be saved rejects its own callers, and leaves the table as it was. After a failure the table is saved again,
+ * alone. A group that cannot be saved rejects its own callers, and leaves the table as it was. After a failure saving is tried again,
  * until that succeeds, without anybody asking.
  */
-export class GroupCommit {
-  readonly #options: GroupCommitOptions
-  #queue: Waiter[] = []
+export class GroupCommit<Group extends { readonly size: number }> {
+  readonly #options: GroupCommitOptions<Group>
+  #queue: Array<Waiter<Group>> = []
   #work: Promise<void> | undefined
   #failure: string | undefined
   #retryTimer: NodeJS.Timeout | undefined
-  #isRetryDue = false
+  #isWoken = false
   #isStopped = false
 
-  constructor (options: GroupCommitOptions) {
+  constructor (options: GroupCommitOptions<Group>) {
     this.#options = options
   }
 
@@ -51,20 +53,27 @@ export class GroupCommit {
   }
 
   /** Evaluates a change at the start of its group and resolves to what it returns. */
-  change<T> (change: (changes: Changes) => T): Promise<T> {
+  change<T> (change: (group: Group) => T): Promise<T> {
     return new Promise((resolve, reject) => {
       let settle = (): void => {}
-      const evaluate = (changes: Changes): void => {
+      const evaluate = (group: Group): void => {
         try {
-          const result = change(changes)
+          const result = change(group)
           settle = () => { resolve(result) }
         } catch (error) {
           settle = () => { reject(error) }
         }
       }
       this.#queue.push({ evaluate, settle: () => { settle() }, fail: reject })
-      this.#start()
+      this.#work ??= this.#run()
     })
+  }
+
+  /** Has `maintain` called between two groups. */
+  wake (): void {
+    if (this.#isStopped) return
+    this.#isWoken = true
+    this.#work ??= this.#run()
   }
 
   /** Waits for the groups under way; nothing is tried again after that. */
@@ -74,40 +83,42 @@ export class GroupCommit {
     while (this.#work !== undefined) await this.#work
   }
 
-  #start (): void {
-    this.#work ??= this.#run()
-  }
-
   async #run (): Promise<void> {
     // Changes that are asked for in one go belong to one group.
     await Promise.resolve()
-    while (this.#queue.length > 0 || this.#isRetryDue) {
-      const group = this.#queue
-      const isRetry = this.#isRetryDue
-      this.#queue = []
-      this.#isRetryDue = false
-      await this.#commit(group, isRetry)
+    while (this.#queue.length > 0 || this.#isWoken) {
+      if (this.#isWoken) await this.#maintain()
+      const group = this.#queue.length > MAX_GROUP ? this.#queue.splice(0, MAX_GROUP) : this.#queue
+      if (group === this.#queue) this.#queue = []
+      if (group.length > 0) await this.#commit(group)
     }
     this.#work = undefined
   }
 
-  async #commit (group: readonly Waiter[], isRetry: boolean): Promise<void> {
+  async #maintain (): Promise<void> {
+    this.#isWoken = false
     try {
-      const changes = this.#options.begin()
-      for (const [index, waiter] of group.entries()) {
-        waiter.evaluate(changes)
-        if (index % MAX_CHANGES_PER_TURN === MAX_CHANGES_PER_TURN - 1) await nextTurn()
-      }
-      if (changes.size > 0 || isRetry) {
-        await this.#options.save(changes)
+      await this.#options.maintain()
+      this.#recover()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #commit (waiters: ReadonlyArray<Waiter<Group>>): Promise<void> {
+    try {
+      const group = this.#options.begin()
+      for (const waiter of waiters) waiter.evaluate(group)
+      if (group.size > 0) {
+        await this.#options.save(group)
         this.#recover()
+        this.#options.apply(group)
       }
-      changes.apply()
-      for (const waiter of group) waiter.settle()
+      for (const waiter of waiters) waiter.settle()
     } catch (cause) {
       this.#fail(cause)
       // Refusals too: one that was decided upon a change of this group may be wrong now.
-      for (const waiter of group) waiter.fail(new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS }))
+      for (const waiter of waiters) waiter.fail(new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS }))
     }
   }
 
@@ -117,10 +128,7 @@ export class GroupCommit {
     this.#failure = reason
     clearTimeout(this.#retryTimer)
     if (this.#isStopped) return
-    this.#retryTimer = setTimeout(() => {
-      this.#isRetryDue = true
-      this.#start()
-    }, this.#options.retryMs)
+    this.#retryTimer = setTimeout(() => { this.wake() }, this.#options.retryMs)
     // A process that has nothing else to do may end.
     this.#retryTimer.unref()
   }

@@ -1,11 +1,14 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { MultiMap } from './multi-map.ts'
-import { ActivityOrder, compareActivity } from './order.ts'
+import { ActivityOrder, compareActivity, type Position } from './order.ts'
 import type { Session } from './session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from './store.ts'
+import { Tally } from './tally.ts'
 
-interface Tally { all: number, pending: number }
+/** Looked at for a page before the event loop gets its turn: a fraction of a millisecond's worth. */
+const SESSIONS_PER_TURN = 2000
 
 /** What the table needs to tell the living from the expired. */
 export interface SessionTableOptions {
@@ -13,16 +16,19 @@ export interface SessionTableOptions {
   readonly timeoutMs: number
   readonly now: () => number
   /** Sessions in the middle of a turn never expire. */
-  readonly isHeld: (sessionId: string) => boolean
+  readonly locks: {
+    isHeld (sessionId: string): boolean
+    /** The ids of those sessions: few. */
+    held (): Iterable<string>
+  }
 }
 
 /**
  * The sessions in memory.
  *
- * *Promise.* `get`, `count`, `findByUser`, `put` and `remove` cost the same at 100 sessions and at 100 000; to leave out the expired, a read
- * looks at the expired alone.
+ * *Promise.* `get`, `count`, `findByUser`, `put` and `remove` cost the same at 100 sessions and at 100 000, however many have expired.
  *
- * *Not promised.* A page with a condition that few sessions meet walks over those that do not.
+ * *Not promised.* A page with a condition that few sessions meet walks over those that do not, giving way to others.
  */
 export class SessionTable {
   readonly #options: SessionTableOptions
@@ -30,7 +36,7 @@ export class SessionTable {
   readonly #byUser = new MultiMap()
   readonly #byThread = new MultiMap()
   readonly #byActivity = new ActivityOrder()
-  readonly #tallies = new Map<string, Tally>()
+  readonly #tally = new Tally()
 
   constructor (options: SessionTableOptions) {
     this.#options = options
@@ -52,7 +58,7 @@ export class SessionTable {
   }
 
   isHeld (sessionId: string): boolean {
-    return this.#options.isHeld(sessionId)
+    return this.#options.locks.isHeld(sessionId)
   }
 
   /** Whether a session is still there for its readers: not silent for too long, or in the middle of a turn. */
@@ -75,27 +81,30 @@ export class SessionTable {
   }
 
   /** @throws ServiceError REQUEST_INVALID for a cursor or limit that cannot be read. */
-  list (query: SessionQuery): SessionPage {
+  async list (query: SessionQuery): Promise<SessionPage> {
     const { limit, cursor } = query
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw new ServiceError('REQUEST_INVALID', { message: `limit must be a positive integer, received ${limit}` })
     }
-    const sessions: Session[] = []
-    let hasMore = false
-    for (const session of this.#byActivity.walk(cursor === undefined ? undefined : parseCursor(cursor))) {
-      if (!matches(session, query) || !this.isLive(session)) continue
-      hasMore = sessions.length === limit
-      if (hasMore) break
-      sessions.push(session)
+    const found: Session[] = []
+    let after = cursor === undefined ? undefined : parseCursor(cursor)
+    for (let visited = SESSIONS_PER_TURN; visited === SESSIONS_PER_TURN && found.length <= limit;) {
+      visited = 0
+      for (const session of this.#walkLive(after)) {
+        after = session
+        if (matches(session, query)) found.push(session)
+        if (++visited === SESSIONS_PER_TURN || found.length > limit) break
+      }
+      if (visited === SESSIONS_PER_TURN) await nextTurn()
     }
+    const sessions = found.slice(0, limit)
     const last = sessions.at(-1)
-    return { sessions, count: this.#countMatches(query), nextCursor: hasMore && last !== undefined ? formatCursor(last) : null }
+    const nextCursor = found.length > limit && last !== undefined ? formatCursor(last) : null
+    return { sessions, count: countMatches(this.#tallyLive(), query), nextCursor }
   }
 
   count (): SessionCount {
-    const tallies = new Map([...this.#tallies].map(([platform, tally]) => [platform, { ...tally }]))
-    for (const session of this.#expired()) addTo(tallies, session, -1)
-    const found = [...tallies]
+    const found = [...this.#tallyLive().counts]
     return {
       count: found.reduce((sum, [, { all }]) => sum + all, 0),
       pendingApprovals: found.reduce((sum, [, { pending }]) => sum + pending, 0),
@@ -111,45 +120,59 @@ export class SessionTable {
     }
   }
 
-  /** All sessions, the expired included, longest silent first. The table must not change meanwhile. */
-  walk (): Generator<Session> {
-    return this.#byActivity.walk()
-  }
-
   /** Adds a session, or replaces the one of the same id. */
   put (session: Session): void {
-    this.remove(session.sessionId)
-    this.#byId.set(session.sessionId, session)
-    this.#byUser.add(session.userId, session.sessionId)
-    this.#byThread.add(session.threadId, session.sessionId)
+    const { sessionId, userId, threadId } = session
+    const before = this.#byId.get(sessionId)
+    this.#byId.set(sessionId, session)
+    if (before !== undefined) this.#forget(before, { exceptIndexesOf: session })
+    if (before?.userId !== userId) this.#byUser.add(userId, sessionId)
+    if (before?.threadId !== threadId) this.#byThread.add(threadId, sessionId)
     this.#byActivity.add(session)
-    addTo(this.#tallies, session, 1)
+    this.#tally.add(session)
   }
 
   remove (sessionId: string): void {
     const session = this.#byId.get(sessionId)
     if (session === undefined) return
     this.#byId.delete(sessionId)
-    this.#byUser.remove(session.userId, sessionId)
-    this.#byThread.remove(session.threadId, sessionId)
+    this.#forget(session)
+  }
+
+  #forget (session: Session, { exceptIndexesOf: next }: { exceptIndexesOf?: Session } = {}): void {
+    const { sessionId, userId, threadId } = session
+    if (next?.userId !== userId) this.#byUser.remove(userId, sessionId)
+    if (next?.threadId !== threadId) this.#byThread.remove(threadId, sessionId)
     this.#byActivity.remove(session)
-    addTo(this.#tallies, session, -1)
+    this.#tally.remove(session)
   }
 
-  * #expired (): Generator<Session> {
-    for (const session of this.silentSince(this.#options.now() - this.#options.timeoutMs)) {
-      if (!this.isHeld(session.sessionId)) yield session
-    }
+  #tallyLive (): Tally {
+    const tally = new Tally()
+    tally.addAll(this.#tally)
+    tally.removeAll(this.#byActivity.tallyBefore(this.#cutoffMs))
+    for (const session of this.#heldBeyondTime()) tally.add(session)
+    return tally
   }
 
-  #countMatches (query: SessionQuery): number {
-    let count = 0
-    for (const [platform, { all, pending }] of this.#tallies) {
-      if (query.platform !== undefined && query.platform !== platform) continue
-      count += query.hasPendingApproval === undefined ? all : query.hasPendingApproval ? pending : all - pending
-    }
-    for (const session of this.#expired()) if (matches(session, query)) count--
-    return count
+  /** Longest silent first. The table must not change meanwhile. */
+  * #walkLive (after: Position | undefined): Generator<Session> {
+    const cutoff: Position = { lastActivityMs: this.#cutoffMs, sessionId: '' }
+    const held = this.#heldBeyondTime().sort(compareActivity)
+    yield * after === undefined ? held : held.filter((session) => compareActivity(session, after) > 0)
+    yield * this.#byActivity.walk(after === undefined || compareActivity(after, cutoff) < 0 ? cutoff : after)
+  }
+
+  /** The sessions that would have expired, were they not in the middle of a turn. */
+  #heldBeyondTime (): Session[] {
+    return [...this.#options.locks.held()]
+      .map((sessionId) => this.#byId.get(sessionId))
+      .filter((session) => session !== undefined)
+      .filter(({ lastActivityMs }) => lastActivityMs < this.#cutoffMs)
+  }
+
+  get #cutoffMs (): number {
+    return this.#options.now() - this.#options.timeoutMs
   }
 }
 
@@ -158,10 +181,11 @@ function matches (session: Session, { platform, hasPendingApproval }: SessionQue
     (hasPendingApproval === undefined || hasPendingApproval === (session.pendingApproval !== null))
 }
 
-function addTo (tallies: Map<string, Tally>, { platform, pendingApproval }: Session, sign: 1 | -1): void {
-  const tally = tallies.get(platform) ?? { all: 0, pending: 0 }
-  tally.all += sign
-  if (pendingApproval !== null) tally.pending += sign
-  if (tally.all === 0) tallies.delete(platform)
-  else tallies.set(platform, tally)
+function countMatches (tally: Tally, { platform: wanted, hasPendingApproval }: SessionQuery): number {
+  let count = 0
+  for (const [platform, { all, pending }] of tally.counts) {
+    if (wanted !== undefined && wanted !== platform) continue
+    count += hasPendingApproval === undefined ? all : hasPendingApproval ? pending : all - pending
+  }
+  return count
 }

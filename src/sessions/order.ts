@@ -1,4 +1,5 @@
 import type { Session } from './session.ts'
+import { Tally } from './tally.ts'
 
 /** A place in the order of activity. */
 export type Position = Pick<Session, 'lastActivityMs' | 'sessionId'>
@@ -10,24 +11,30 @@ export function compareActivity (a: Position, b: Position): number {
   return a.lastActivityMs - b.lastActivityMs || (a.sessionId < b.sessionId ? -1 : Number(a.sessionId > b.sessionId))
 }
 
+interface Bucket { readonly sessions: Session[], readonly tally: Tally }
+
 /**
  * Sessions in the order of their last activity, as a sorted list cut into buckets. Adding, removing and seeking touch one bucket,
- * wherever in the order that is: a clock that steps back costs nothing.
+ * wherever in the order that is: a clock that steps back costs nothing. Counting looks at the sessions of one bucket and at the sums of the others.
  */
 export class ActivityOrder {
-  readonly #buckets: Session[][] = []
+  readonly #buckets: Bucket[] = []
 
   add (session: Session): void {
-    const last = this.#buckets.at(-1)
-    if (last === undefined || (last.length >= MAX_BUCKET && comesAfter(session, last))) {
-      this.#buckets.push([session])
+    const last = this.#buckets[this.#buckets.length - 1]
+    if (last === undefined || (last.sessions.length >= MAX_BUCKET && comesAfter(session, last))) {
+      this.#buckets.push(makeBucket([session]))
       return
     }
     const index = Math.min(this.#findBucket(session), this.#buckets.length - 1)
     const bucket = this.#buckets[index]
     if (bucket === undefined) return
-    bucket.splice(findIn(bucket, session), 0, session)
-    if (bucket.length > MAX_BUCKET) this.#buckets.splice(index + 1, 0, bucket.splice(MAX_BUCKET / 2))
+    bucket.sessions.splice(findIn(bucket, session), 0, session)
+    bucket.tally.add(session)
+    if (bucket.sessions.length <= MAX_BUCKET) return
+    const half = makeBucket(bucket.sessions.splice(MAX_BUCKET / 2))
+    bucket.tally.removeAll(half.tally)
+    this.#buckets.splice(index + 1, 0, half)
   }
 
   remove (session: Session): void {
@@ -35,47 +42,73 @@ export class ActivityOrder {
     const bucket = this.#buckets[index]
     if (bucket === undefined) return
     const place = findIn(bucket, session)
-    if (bucket[place]?.sessionId !== session.sessionId) return
-    bucket.splice(place, 1)
-    if (bucket.length === 0) this.#buckets.splice(index, 1)
+    if (bucket.sessions[place]?.sessionId !== session.sessionId) return
+    bucket.sessions.splice(place, 1)
+    bucket.tally.remove(session)
+    if (bucket.sessions.length === 0) this.#buckets.splice(index, 1)
   }
 
   /** All in order, beginning behind a position if one is given. The order must not change meanwhile. */
   * walk (after?: Position): Generator<Session> {
     let index = after === undefined ? 0 : this.#findBucket(after)
-    let place = after === undefined ? 0 : findIn(this.#buckets[index] ?? [], after)
-    for (let bucket = this.#buckets[index]; bucket !== undefined; bucket = this.#buckets[++index], place = 0) {
-      for (let session = bucket[place]; session !== undefined; session = bucket[++place]) {
+    const first = this.#buckets[index]
+    let place = after === undefined || first === undefined ? 0 : findIn(first, after)
+    for (let bucket = first; bucket !== undefined; bucket = this.#buckets[++index], place = 0) {
+      for (let session = bucket.sessions[place]; session !== undefined; session = bucket.sessions[++place]) {
         if (after === undefined || compareActivity(session, after) > 0) yield session
       }
     }
   }
 
+  /** Counts the sessions whose last activity is before the cut-off. */
+  tallyBefore (cutoffMs: number): Tally {
+    const tally = new Tally()
+    const cutoff = { lastActivityMs: cutoffMs, sessionId: '' }
+    for (const bucket of this.#buckets) {
+      if (comesAfter(cutoff, bucket)) {
+        tally.addAll(bucket.tally)
+        continue
+      }
+      for (const session of bucket.sessions.slice(0, findIn(bucket, cutoff))) tally.add(session)
+      break
+    }
+    return tally
+  }
+
   /** The first bucket that ends at or behind the position. */
   #findBucket (position: Position): number {
-    return findFirst(this.#buckets.length, (index) => !comesAfter(position, this.#buckets[index] ?? []))
+    let low = 0
+    let high = this.#buckets.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const bucket = this.#buckets[middle]
+      if (bucket !== undefined && comesAfter(position, bucket)) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 
-function comesAfter (position: Position, bucket: readonly Session[]): boolean {
-  const last = bucket.at(-1)
+function makeBucket (sessions: Session[]): Bucket {
+  const tally = new Tally()
+  for (const session of sessions) tally.add(session)
+  return { sessions, tally }
+}
+
+function comesAfter (position: Position, { sessions }: Bucket): boolean {
+  const last = sessions[sessions.length - 1]
   return last !== undefined && compareActivity(position, last) > 0
 }
 
-function findIn (bucket: readonly Session[], position: Position): number {
-  return findFirst(bucket.length, (index) => {
-    const session = bucket[index]
-    return session !== undefined && compareActivity(session, position) >= 0
-  })
-}
-
-function findFirst (length: number, holds: (index: number) => boolean): number {
+/** The place of the first session at or behind the position. */
+function findIn ({ sessions }: Bucket, position: Position): number {
   let low = 0
-  let high = length
+  let high = sessions.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (holds(middle)) high = middle
-    else low = middle + 1
+    const session = sessions[middle]
+    if (session !== undefined && compareActivity(session, position) < 0) low = middle + 1
+    else high = middle
   }
   return low
 }

@@ -16,7 +16,7 @@ export interface StoreStatus {
   /** `csv`, `postgres`, `redis`. */
   readonly kind: string
   readonly canSave: boolean
-  /** Why not, in words for an operator; no path, no content. */
+  /** Why not, or what else does not work although changes are saved; in words for an operator, no path, no content. */
   readonly reason?: string
 }
 

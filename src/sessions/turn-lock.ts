@@ -16,6 +16,11 @@ export class TurnLocks {
     return this.#waiting.has(key)
   }
 
+  /** The keys that somebody holds now. */
+  held (): Iterable<string> {
+    return this.#waiting.keys()
+  }
+
   /**
    * Resolves when all that asked for this key earlier have released it.
    *

@@ -3,7 +3,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import { isCoded } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { FileOperations, FileState } from './files.ts'
-import { readChunks, readLines, type ReadFile } from './lines.ts'
+import { readFile, readLines, type Line } from './lines.ts'
 import { ifPresent } from './path.ts'
 import { ignoreErrors, syncFolder, writeNewFile, type WrittenFile } from './rewrite.ts'
 import { formatFileTime } from './time.ts'
@@ -48,34 +48,51 @@ export class SessionFile {
     return `${this.#options.realPath}.tmp`
   }
 
-  /** Removes what a killed run left, and reads the file; undefined if there is none. */
-  async read (): Promise<ReadFile | undefined> {
+  /** The checksums that the file can have, as far as we know: none if there is no file, two while a rename failed that may have happened. */
+  get checksums (): readonly string[] {
+    return this.#ours
+  }
+
+  /** Removes what a killed run left of a file that it was writing. */
+  async removeLeftover (): Promise<void> {
+    await ifPresent(this.#options.files.remove(this.#temporaryPath))
+  }
+
+  /** Reads the file, block by block of lines; undefined if there is none. */
+  async read<T> (visit: (blocks: AsyncIterable<Line[]>) => Promise<T>): Promise<T | undefined> {
     const { files, realPath } = this.#options
-    await ifPresent(files.remove(this.#temporaryPath))
     const file = await ifPresent(files.open(realPath))
     if (file === undefined) return undefined
     try {
-      const read = await readLines(file)
-      this.#state = read.state
-      this.#ours = [read.sha256]
-      return read
+      const hash = createHash('sha256')
+      const result = await visit(readLines(file, (chunk) => { hash.update(chunk) }))
+      this.#state = await file.stat()
+      this.#ours = [hash.digest('hex')]
+      return result
     } finally {
       await file.close()
     }
   }
 
   /**
-   * Replaces the file. Where others changed or removed it, their content is kept first if `overwrites`, else the file stays as it is.
+   * Replaces the file. Where others changed or removed it, their content is kept first if `overwrites`, else the file stays as it is. Tells that,
+   * and for how many milliseconds it was this process that was at work, and not the disk.
+   *
+   * @param chunks The new content; asked for again if a left-over is in the way.
+   * @param announce Called with the new checksum when all is written, right before the file takes its place.
    */
-  async replace (chunks: () => Iterable<Buffer>, { overwrites }: { overwrites: boolean }): Promise<void> {
+  async replace (
+    chunks: () => Iterable<Buffer>, { overwrites, announce }: { overwrites: boolean, announce?: (sha256: string) => Promise<void> }
+  ): Promise<{ isReplaced: boolean, workMs: number }> {
     const { files, realPath, isSynced } = this.#options
-    const { sha256, state: written } = await this.#writeTemporary(chunks)
+    const { sha256, state: written, workMs } = await this.#writeTemporary(chunks)
     const known = this.#ours
     try {
+      await announce?.(sha256)
       // As late as can be: what others do after this look is lost.
       if (!await this.#makeWay(overwrites)) {
         await files.remove(this.#temporaryPath)
-        return
+        return { isReplaced: false, workMs }
       }
       this.#state = undefined
       this.#ours = [...known, sha256]
@@ -90,6 +107,7 @@ export class SessionFile {
     const now = await ifPresent(files.stat(realPath))
     // The rename itself changes the ctime alone. Anything else is somebody's, who came since: the next look compares the content.
     this.#state = now !== undefined && isSameState({ ...written, ctimeNs: now.ctimeNs }, now) ? now : undefined
+    return { isReplaced: true, workMs }
   }
 
   /** Looks whether others changed the file; equal bytes are no change. */
@@ -98,11 +116,10 @@ export class SessionFile {
   }
 
   /** Writes a file of its own beside the session file, durably and never over another one, and resolves to its name. */
-  async keep (kind: 'rejected' | 'conflict', chunks: () => Iterable<Buffer> | AsyncIterable<Buffer>): Promise<{ name: string, sha256: string }> {
-    const { files, realPath, name, isSynced, now } = this.#options
-    const stem = `${basename(name, extname(name))}_${kind}_${formatFileTime(now())}`
+  async keep (kind: 'rejected' | 'conflict' | 'journal', chunks: () => Iterable<Buffer> | AsyncIterable<Buffer>): Promise<{ name: string, sha256: string }> {
+    const { files, realPath, isSynced } = this.#options
     for (let attempt = 1; ; attempt++) {
-      const kept = attempt === 1 ? `${stem}.csv` : `${stem}_${attempt}.csv`
+      const kept = this.#nameAside(kind, attempt)
       try {
         const { sha256 } = await writeNewFile(files, join(dirname(realPath), kept), chunks(), { isSynced })
         // The session file changes next: a power cut must not leave that change alone.
@@ -112,6 +129,26 @@ export class SessionFile {
         if (!isCoded(error, 'EEXIST')) throw error
       }
     }
+  }
+
+  /** Gives a file beside the session file a name under which nothing of the service looks at it, and resolves to that. */
+  async setAside (path: string): Promise<string> {
+    const { files, realPath, isSynced } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      const name = this.#nameAside('journal', attempt)
+      const target = join(dirname(realPath), name)
+      // A rename would replace what is there.
+      if (await ifPresent(files.lstat(target)) !== undefined) continue
+      await files.rename(path, target)
+      if (isSynced) await syncFolder(files, dirname(realPath))
+      return name
+    }
+  }
+
+  #nameAside (kind: 'rejected' | 'conflict' | 'journal', attempt: number): string {
+    const { name, now } = this.#options
+    const stem = `${basename(name, extname(name))}_${kind}_${formatFileTime(now())}${attempt === 1 ? '' : `_${attempt}`}`
+    return kind === 'journal' ? `${stem}.journal` : `${stem}.csv`
   }
 
   async #writeTemporary (chunks: () => Iterable<Buffer>): Promise<WrittenFile> {
@@ -133,11 +170,11 @@ export class SessionFile {
     const { change, sha256 } = await this.#look()
     if (change === 'none') return true
     if (!overwrites) return false
-    const { realPath, log } = this.#options
+    const { files, realPath, log } = this.#options
     if (change === 'removed') {
       log.warn({}, `${realPath} was removed by somebody else; it is written again`)
     } else if (sha256 !== this.#kept) {
-      const kept = await this.keep('conflict', () => this.#readChunks())
+      const kept = await this.keep('conflict', () => readFile(files, realPath))
       this.#kept = kept.sha256
       log.warn({ file: kept.name }, `${realPath} was changed by somebody else; it is replaced, and what it held is kept in ${kept.name}`)
     }
@@ -150,20 +187,11 @@ export class SessionFile {
     if (state === undefined) return { change: this.#ours.length === 0 ? 'none' : 'removed' }
     if (this.#state !== undefined && isSameState(state, this.#state)) return { change: 'none' }
     const hash = createHash('sha256')
-    for await (const chunk of this.#readChunks()) hash.update(chunk)
+    for await (const chunk of readFile(files, realPath)) hash.update(chunk)
     const sha256 = hash.digest('hex')
     if (!this.#ours.includes(sha256)) return { change: 'changed', sha256 }
     this.#state = state
     return { change: 'none' }
-  }
-
-  async * #readChunks (): AsyncGenerator<Buffer> {
-    const file = await this.#options.files.open(this.#options.realPath)
-    try {
-      yield * readChunks(file)
-    } finally {
-      await file.close()
-    }
   }
 }
 

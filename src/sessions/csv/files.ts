@@ -19,9 +19,13 @@ export interface FileState {
 export interface OpenFile {
   /** Reads on from where the last call ended; resolves to the number of bytes, 0 at the end. */
   read (buffer: Buffer): Promise<number>
-  /** Writes on from where the last call ended; may write less than asked without an error. */
+  /** Writes at the end of the file; may write less than asked without an error. */
   write (bytes: Buffer): Promise<number>
   sync (): Promise<void>
+  /** Like `sync`, without what only tells about the file, such as its times. */
+  syncData (): Promise<void>
+  /** Cuts off what is behind this many bytes. */
+  truncate (length: number): Promise<void>
   stat (): Promise<FileState>
   chmod (mode: number): Promise<void>
   chown (uid: number, gid: number): Promise<void>
@@ -33,6 +37,8 @@ export interface FileOperations {
   open (path: string): Promise<OpenFile>
   /** Opens a file that must not exist yet, readable by its owner alone. */
   create (path: string): Promise<OpenFile>
+  /** Opens a file that exists, to write at its end. */
+  append (path: string): Promise<OpenFile>
   stat (path: string): Promise<FileState>
   /** Like `stat`, of a link itself. */
   lstat (path: string): Promise<FileState>
@@ -44,12 +50,13 @@ export interface FileOperations {
   makeFolder (path: string): Promise<void>
 }
 
-const { O_CREAT, O_EXCL, O_WRONLY } = constants
+const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY } = constants
 
 /** The file operations of this machine. */
 export const realFiles: FileOperations = {
   open: async (path) => wrap(await open(path, 'r')),
-  create: async (path) => wrap(await open(path, O_CREAT | O_EXCL | O_WRONLY, 0o600)),
+  create: async (path) => wrap(await open(path, O_APPEND | O_CREAT | O_EXCL | O_WRONLY, 0o600)),
+  append: async (path) => wrap(await open(path, O_APPEND | O_WRONLY)),
   stat: async (path) => describe(await stat(path, { bigint: true })),
   lstat: async (path) => describe(await lstat(path, { bigint: true })),
   readlink: (path) => readlink(path),
@@ -64,6 +71,8 @@ function wrap (handle: FileHandle): OpenFile {
     read: async (buffer) => (await handle.read(buffer, 0, buffer.length)).bytesRead,
     write: async (bytes) => (await handle.write(bytes)).bytesWritten,
     sync: () => handle.sync(),
+    syncData: () => handle.datasync(),
+    truncate: (length) => handle.truncate(length),
     stat: async () => describe(await handle.stat({ bigint: true })),
     chmod: (mode) => handle.chmod(mode),
     chown: (uid, gid) => handle.chown(uid, gid),

@@ -9,8 +9,12 @@ const texts = new WeakMap<JsonObject, string>()
 /** Characters that are line ends or controls to some tool; in JSON they stand within strings alone. */
 const UNSAFE = /[\u007f-\u009f\u2028\u2029]/g
 
+/** One object for all that say nothing. */
+const EMPTY: JsonObject = Object.freeze({})
+
 /** Reads a JSON object; empty text and `null` are null. `__proto__` becomes a property like any other. Throws a SyntaxError otherwise. */
 export function parseJsonObject (text: string): JsonObject | null {
+  if (text === '{}') return EMPTY
   const source = text.trim()
   const value: unknown = source === '' ? null : JSON.parse(source)
   if (value === null) return null

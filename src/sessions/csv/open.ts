@@ -1,21 +1,13 @@
-import { createHash } from 'node:crypto'
-import { basename } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ServiceError } from '../../errors.ts'
 import { lockFile, type FileLock } from '../../lock.ts'
 import type { Log } from '../../log.ts'
 import { Changes } from '../changes.ts'
 import { GroupCommit } from '../group-commit.ts'
-import { SessionTable } from '../memory.ts'
-import type { LoadReport } from '../store.ts'
 import type { TurnLocks } from '../turn-lock.ts'
-import { ROWS_PER_TURN } from './codec.ts'
-import { SessionFile } from './file.ts'
 import { explainErrno, type FileOperations } from './files.ts'
-import { formatRejected, loadSessions } from './load.ts'
 import { checkReplaceable, findRealPath } from './path.ts'
-import type { RejectedRow } from './records.ts'
-import { RowLines } from './row-lines.ts'
+import { SessionSaver } from './saver.ts'
+import { startFile, type Started } from './start.ts'
 
 /** What a session file is opened with. */
 export interface CsvSessionStoreOptions {
@@ -34,13 +26,10 @@ export interface CsvSessionStoreOptions {
 }
 
 /** What an open store works with. */
-export interface Opened {
-  readonly file: SessionFile
-  readonly lines: RowLines
-  readonly table: SessionTable
-  readonly commit: GroupCommit
+export interface Opened extends Started {
+  readonly commit: GroupCommit<Changes<string>>
+  readonly saver: SessionSaver
   readonly lock: FileLock
-  readonly report: LoadReport
 }
 
 /** Refuses options that make no sense with a TypeError, saying what came. */
@@ -64,7 +53,8 @@ export async function openFile (options: Required<CsvSessionStoreOptions>, turns
     const realPath = await findRealPath(files, path, options.fsync === 'always')
     await checkReplaceable(files, realPath)
     lock = lockFile(realPath)
-    return { ...await load(options, realPath, turns), lock }
+    const started = await startFile(options, realPath, turns)
+    return { ...started, ...join(started, options), lock }
   } catch (error) {
     lock?.release()
     if (error instanceof ServiceError) throw error
@@ -72,67 +62,43 @@ export async function openFile (options: Required<CsvSessionStoreOptions>, turns
   }
 }
 
-/** Waits for the changes under way and lets go of the file. A file that somebody else changed or removed stays as they left it. */
-export async function closeFile ({ file, lines, table, commit, lock }: Opened, { path, log }: Required<CsvSessionStoreOptions>): Promise<void> {
+/**
+ * Waits for the changes under way, brings the file up to date and lets go of it. A file that somebody else changed or removed stays as they left
+ * it.
+ */
+export async function closeFile (opened: Opened, { path, log }: Required<CsvSessionStoreOptions>): Promise<void> {
+  const { file, lines, commit, saver, journals, lock } = opened
   try {
     await commit.stop()
+    await saver.stop()
     const change = await file.findForeignChange()
     if (change === 'none') return
-    const fields = { file: table.size === 0 ? undefined : (await file.keep('conflict', () => lines.chunks(table.walk()))).name }
+    const fields = { file: lines.size === 0 ? undefined : (await file.keep('conflict', () => lines.chunks())).name }
     log.warn(fields, `${path} was ${change} by somebody else and stays so; the sessions of this run are kept in ${fields.file ?? 'no file: there are none'}`)
+    await journals.drop()
   } catch (error) {
     log.error({ err: error }, `${path} could not be looked after at the end: ${explainErrno(error)}`)
     throw error
   } finally {
+    await journals.close()
     lock.release()
   }
 }
 
-async function load (options: Required<CsvSessionStoreOptions>, realPath: string, turns: TurnLocks): Promise<Omit<Opened, 'lock'>> {
-  const { path, timeoutMs, fsync, now, newId, files, retryMs, log } = options
-  log.info({ path }, `Loading sessions from ${path}`)
-  const file = new SessionFile({ files, realPath, name: basename(path), isSynced: fsync === 'always', now, log })
-  const read = await file.read()
-  const loaded = await loadSessions(read?.lines ?? [], { path, timeoutMs, nowMs: now(), newId, log })
-  const table = new SessionTable({ timeoutMs, now, isHeld: (sessionId) => turns.isHeld(sessionId) })
-  for (const [index, session] of loaded.sessions.entries()) {
-    table.put(session)
-    if (index % ROWS_PER_TURN === 0) await nextTurn()
-  }
-  const lines = new RowLines(loaded.extraColumns)
-  await lines.format(loaded.sessions)
-  await keepRejected(loaded.rejected, file, options)
-  const chunks = (): Iterable<Buffer> => lines.chunks(table.walk())
-  if (read?.sha256 !== await digest(chunks())) await file.replace(chunks, { overwrites: true })
-  const { expired, expiredThreads } = loaded
-  const report: LoadReport = { loaded: table.size, expired, rejected: loaded.rejected.length, expiredThreads }
-  log.info({ expired, rejected: report.rejected }, `Loaded ${report.loaded} sessions from ${path}`)
-  const commit = new GroupCommit({
-    begin: () => new Changes(table, (session) => { lines.check(session) }),
-    save: async (changes) => {
-      await lines.format(changes.changed())
-      // Only a change of a session may overwrite what somebody else put there: not an attempt to recover.
-      await file.replace(() => lines.chunks(changes.walk()), { overwrites: changes.size > 0 })
+/** Changes of sessions, in groups, to what saves them and to the table. */
+function join ({ file, journals, lines, table }: Started, { retryMs, log }: Required<CsvSessionStoreOptions>): Pick<Opened, 'commit' | 'saver'> {
+  const saver = new SessionSaver({ file, journals, lines, wake: () => { commit.wake() }, retryMs, log })
+  const commit = new GroupCommit<Changes<string>>({
+    begin: () => new Changes(table, (session) => lines.format(session)),
+    save: (changes) => saver.save(changes.changed),
+    apply: (changes) => {
+      changes.apply()
+      lines.apply(changes.changed)
     },
+    maintain: () => saver.maintain(),
     explain: explainErrno,
     retryMs,
     log
   })
-  return { file, lines, table, commit, report }
-}
-
-/** Before the session file is rewritten without them. */
-async function keepRejected (rejected: readonly RejectedRow[], file: SessionFile, { path, log }: Required<CsvSessionStoreOptions>): Promise<void> {
-  if (rejected.length === 0) return
-  const { name } = await file.keep('rejected', () => formatRejected(rejected))
-  log.warn({ rejected: rejected.length, file: name }, `${rejected.length} rows of ${path} could not be read; they are kept in ${name}`)
-}
-
-async function digest (chunks: Iterable<Buffer>): Promise<string> {
-  const hash = createHash('sha256')
-  for (const chunk of chunks) {
-    hash.update(chunk)
-    await nextTurn()
-  }
-  return hash.digest('hex')
+  return { commit, saver }
 }

@@ -55,8 +55,10 @@ async function isMountPoint (files: FileOperations, realPath: string, state: Fil
   const table = await ifPresent(files.open('/proc/self/mountinfo'))
   if (table === undefined) return false
   try {
-    const { lines } = await readLines(table)
-    return lines.some(({ text }) => unescapeOctal(text.split(' ')[4] ?? '') === realPath)
+    for await (const lines of readLines(table)) {
+      if (lines.some(({ text }) => unescapeOctal(text.split(' ')[4] ?? '') === realPath)) return true
+    }
+    return false
   } finally {
     await table.close()
   }

@@ -1,22 +1,32 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Session } from '../session.ts'
 import { parseRecords, ROWS_PER_TURN } from './codec.ts'
+import type { LineQueue } from './line-queue.ts'
 import type { Line } from './lines.ts'
 import { RowError } from './row.ts'
 import { scanLine } from './scan.ts'
 
-/** A session and the line where it was found; of a record over several lines, the first one. */
-export interface FoundRow {
-  readonly line: Line
+/** A session as it stands in a file. */
+export interface ReadSession {
+  readonly session: Session
+  /** The line that it would be written as, where a look at the file tells. */
+  readonly line: string | undefined
+}
+
+/** A session and where it was found. */
+export interface FoundRow extends ReadSession {
+  /** Of a record over several lines, the first one. */
+  readonly lineNumber: number
   /** The record's text, line breaks included. */
   readonly text: string
-  readonly session: Session
 }
 
 /** A row that goes aside, and why. */
 export interface RejectedRow {
-  readonly line: Line
+  readonly lineNumber: number
   readonly text: string
+  /** Else its text is its bytes as Latin-1. */
+  readonly isUtf8: boolean
   readonly reason: string
 }
 
@@ -24,8 +34,10 @@ export interface RejectedRow {
 export interface RecordOptions {
   /** Cells of a row. */
   readonly width: number
+  /** Whether a line is one row of this width in our own form. */
+  readonly isOwn: (line: string) => boolean
   /** Throws a RowError to refuse a row. */
-  readonly parse: (cells: readonly string[]) => Session
+  readonly parse: (cells: readonly string[], ownLine: string | undefined) => ReadSession
 }
 
 // A quote that is never closed would otherwise have each line look at all that follow.
@@ -41,44 +53,58 @@ const MAX_JOINED_LENGTH = 256 * 1024
  *
  * *Not promised.* A row torn within an unknown column, before a row whose first quoted cell begins with a comma, may swallow that row.
  */
-export async function readRecords (lines: readonly Line[], options: RecordOptions): Promise<{ found: FoundRow[], rejected: RejectedRow[] }> {
+export async function readRecords (lines: LineQueue, options: RecordOptions): Promise<{ found: FoundRow[], rejected: RejectedRow[] }> {
   const found: FoundRow[] = []
   const rejected: RejectedRow[] = []
-  let batch: Line[] = []
-  const flush = async (): Promise<void> => {
-    const rows = await parseRecords(batch.map(({ text }) => text))
-    for (const [index, line] of batch.entries()) {
-      const result = parseCells(rows[index], options)
-      if (typeof result === 'string') rejected.push({ line, text: line.text, reason: result })
-      else found.push({ line, text: line.text, session: result })
+  for (;;) {
+    const batch: Array<{ line: Line, isOwn: boolean }> = []
+    let open: Line | undefined
+    const next = await lines.peek(ROWS_PER_TURN)
+    if (next.length === 0) break
+    for (const line of next) {
+      lines.skip(1)
+      const isOwn = line.isUtf8 && options.isOwn(line.text)
+      const problem = isOwn ? undefined : findProblem(line, options.width)
+      if (problem === undefined) batch.push({ line, isOwn })
+      else if (problem === OPEN) {
+        open = line
+        break
+      } else if (problem !== BLANK) rejected.push(reject(line, problem))
     }
-    batch = []
-  }
-  for (let index = 0; index < lines.length; index++) {
-    if (index % ROWS_PER_TURN === 0) await nextTurn()
-    const line = lines[index]
-    if (line === undefined || line.text.trim() === '') continue
-    const problem = findProblem(line, options.width)
-    if (problem === undefined) batch.push(line)
-    else if (problem !== OPEN) rejected.push({ line, text: line.text, reason: problem })
-    else {
-      const joined = await joinLines(lines, index, options)
-      if (typeof joined === 'string') rejected.push({ line, text: line.text, reason: joined })
-      else {
-        found.push({ line, text: joined.text, session: joined.session })
-        index = joined.lastIndex
-      }
+    const rows = await parseRecords(batch.map(({ line }) => line.text))
+    for (const [index, { line, isOwn }] of batch.entries()) {
+      add(line, line.text, parseCells(rows[index], options, isOwn ? line.text : undefined))
     }
-    if (batch.length >= ROWS_PER_TURN) await flush()
+    if (open !== undefined) await joinLines(open)
+    await nextTurn()
   }
-  await flush()
   return { found, rejected }
+
+  function add (line: Line, text: string, result: ReadSession | string): void {
+    if (typeof result === 'string') rejected.push(reject(line, result))
+    else found.push({ lineNumber: line.number, text, session: result.session, line: result.line })
+  }
+
+  async function joinLines (first: Line): Promise<void> {
+    const text = joinRecord(first, await lines.peek(MAX_JOINED_LINES - 1), options.width)
+    if (text === undefined) return add(first, '', OPEN)
+    const [cells] = await parseRecords([text])
+    const result = parseCells(cells, options)
+    if (typeof result !== 'string') lines.skip(text.split('\n').length - 1)
+    add(first, text, result)
+  }
 }
 
 const OPEN = 'a quote is never closed'
+const BLANK = 'blank'
+
+function reject ({ number, text, isUtf8 }: Line, reason: string): RejectedRow {
+  return { lineNumber: number, text, isUtf8, reason }
+}
 
 function findProblem (line: Line, width: number): string | undefined {
   if (!line.isUtf8) return 'not UTF-8'
+  if (line.text.trim() === '') return BLANK
   // fast-csv would drop it and read the rest as if it had never been there.
   if (line.text.includes('\0')) return 'a NUL character'
   const { cells, isOpen, isMalformed } = scanLine(line.text)
@@ -87,33 +113,28 @@ function findProblem (line: Line, width: number): string | undefined {
   return cells === width ? undefined : `${cells} cells instead of ${width}`
 }
 
-function parseCells (cells: string[] | undefined, { width, parse }: RecordOptions): Session | string {
+function parseCells (cells: string[] | undefined, { width, parse }: RecordOptions, ownLine?: string): ReadSession | string {
   if (cells === undefined) return 'not CSV'
   if (cells.length !== width) return `${cells.length} cells instead of ${width}`
   try {
-    return parse(cells)
+    return parse(cells, ownLine)
   } catch (error) {
     if (error instanceof RowError) return error.message
     throw error
   }
 }
 
-async function joinLines (
-  lines: readonly Line[], start: number, options: RecordOptions
-): Promise<{ session: Session, text: string, lastIndex: number } | string> {
-  const parts = [lines[start]?.text ?? '']
+/** The text of a record that begins on one line and ends on one of those that follow; undefined if none of them ends it. */
+function joinRecord (first: Line, following: readonly Line[], width: number): string | undefined {
+  const parts = [first.text]
   let length = 0
-  let scan = scanLine(parts.join())
-  for (const line of lines.slice(start + 1, start + MAX_JOINED_LINES)) {
+  let scan = scanLine(first.text)
+  for (const line of following) {
     length += line.text.length
-    if (length > MAX_JOINED_LENGTH || !line.isUtf8 || line.text.includes('\0')) return OPEN
+    if (length > MAX_JOINED_LENGTH || !line.isUtf8 || line.text.includes('\0')) return undefined
     parts.push(line.text)
     scan = scanLine(line.text, scan)
     if (!scan.isOpen) break
   }
-  if (scan.isOpen || scan.isMalformed || scan.cells !== options.width) return OPEN
-  const text = parts.join('\n')
-  const [cells] = await parseRecords([text])
-  const session = parseCells(cells, options)
-  return typeof session === 'string' ? session : { session, text, lastIndex: start + parts.length - 1 }
+  return scan.isOpen || scan.isMalformed || scan.cells !== width ? undefined : parts.join('\n')
 }

@@ -16,6 +16,8 @@ export interface WrittenFile {
   readonly sha256: string
   /** How the file looked when its last byte was written: a rename changes no more of that than the ctime. */
   readonly state: FileState
+  /** Time in which bytes were made rather than written: what it cost the event loop. */
+  readonly workMs: number
 }
 
 /**
@@ -31,14 +33,14 @@ export async function writeNewFile (
   // Exclusively: through a link that waits under this name, we would overwrite whatever it points to.
   const file = await files.create(path)
   try {
-    const sha256 = await writeAll(file, chunks)
+    const { sha256, workMs } = await writeAll(file, chunks)
     const state = await file.stat()
     if (like !== undefined) await imitate(file, state, like)
     // Else a power cut after the rename leaves a file of the right name and length, filled with zeros.
     if (isSynced) await file.sync()
     // Some file systems report a failed write only here.
     await file.close()
-    return { sha256, state }
+    return { sha256, state, workMs }
   } catch (error) {
     await ignoreErrors(file.close())
     // Half a file would take the space that the next attempt needs.
@@ -62,18 +64,28 @@ export async function ignoreErrors (operation: Promise<void>): Promise<void> {
   await operation.catch(() => {})
 }
 
-async function writeAll (file: OpenFile, chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<string> {
+/**
+ * Writes all of these bytes at the end of a file. On a full disk a write may end early without an error; the next one then says why.
+ */
+export async function writeFully (file: OpenFile, bytes: Buffer): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const count = await file.write(done === 0 ? bytes : bytes.subarray(done))
+    if (count === 0) throw Object.assign(new Error('The disk takes no more bytes'), { code: 'ENOSPC' })
+    done += count
+  }
+}
+
+async function writeAll (file: OpenFile, chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<{ sha256: string, workMs: number }> {
   const hash = createHash('sha256')
+  let workMs = 0
+  let since = performance.now()
   for await (const chunk of chunks) {
     hash.update(chunk)
-    // On a full disk a write may end early without an error; the next one then says why.
-    for (let done = 0; done < chunk.length;) {
-      const count = await file.write(chunk.subarray(done))
-      if (count === 0) throw Object.assign(new Error('The disk takes no more bytes'), { code: 'ENOSPC' })
-      done += count
-    }
+    workMs += performance.now() - since
+    await writeFully(file, chunk)
+    since = performance.now()
   }
-  return hash.digest('hex')
+  return { sha256: hash.digest('hex'), workMs }
 }
 
 /** Owner first: with the mode first, a group or a stranger could read the file for a moment; and changing the owner may clear mode bits. */

@@ -17,12 +17,11 @@ type State =
   | { readonly name: 'closing', readonly work: Promise<void>, readonly opened: Opened | undefined }
 
 /**
- * Sessions in a CSV file, which is rewritten as a whole with each group of changes.
+ * Sessions in a CSV file, and in a journal beside it once they are many.
  *
- * *Promise.* What `SessionStore` promises; one writer a file; whoever opens the file reads a whole one; a row that cannot be read is kept
- * beside it, and so is what somebody else wrote into it before that is replaced. Closing writes nothing that is not saved already.
- *
- * *Not promised.* A change costs as much as the file is long.
+ * *Promise.* What `SessionStore` promises; one writer a file; whoever opens the file reads a whole one, which holds each change when it is
+ * acknowledged up to a thousand sessions, and soon after beyond. A row that cannot be read is kept beside the file, and so is what somebody else
+ * wrote into it before that is replaced. After a close the file is the whole.
  */
 export class CsvSessionStore implements SessionStore {
   readonly #options: Required<CsvSessionStoreOptions>
@@ -60,8 +59,9 @@ export class CsvSessionStore implements SessionStore {
 
   status (): StoreStatus {
     if (this.#state.name !== 'open') return { kind: 'csv', canSave: false, reason: `the store is ${this.#state.name}` }
-    const { failure } = this.#state.opened.commit
-    return failure === undefined ? { kind: 'csv', canSave: true } : { kind: 'csv', canSave: false, reason: failure }
+    const { commit: { failure }, saver: { lag } } = this.#state.opened
+    if (failure !== undefined) return { kind: 'csv', canSave: false, reason: failure }
+    return lag === undefined ? { kind: 'csv', canSave: true } : { kind: 'csv', canSave: true, reason: `the session file cannot be rewritten: ${lag}` }
   }
 
   async get (sessionId: string): Promise<Session | undefined> {
@@ -77,7 +77,7 @@ export class CsvSessionStore implements SessionStore {
   }
 
   async list (query: SessionQuery): Promise<SessionPage> {
-    return this.#table.list(query)
+    return await this.#table.list(query)
   }
 
   async count (): Promise<SessionCount> {
@@ -120,9 +120,8 @@ export class CsvSessionStore implements SessionStore {
     throw this.#refusal()
   }
 
-  async #change<T> (change: (changes: Changes) => T): Promise<T> {
-    if (this.#state.name !== 'open') throw this.#refusal()
-    return await this.#state.opened.commit.change(change)
+  #change<T> (change: (changes: Changes<string>) => T): Promise<T> {
+    return this.#state.name === 'open' ? this.#state.opened.commit.change(change) : Promise.reject(this.#refusal())
   }
 
   #refusal (): ServiceError {

@@ -1,15 +1,16 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { formatRows, parseRecords } from '../../../src/sessions/csv/codec.ts'
+import { createRowFormatter, parseRecords } from '../../../src/sessions/csv/codec.ts'
 import { COLUMNS, parseHeader } from '../../../src/sessions/csv/header.ts'
 import { formatJsonObject, parseJsonObject } from '../../../src/sessions/csv/json.ts'
-import { checkSession, formatCells, parseRow, RowError } from '../../../src/sessions/csv/row.ts'
+import { checkSession, formatCells, isOwnRow, parseRow, RowError } from '../../../src/sessions/csv/row.ts'
 import { scanLine } from '../../../src/sessions/csv/scan.ts'
 import { formatTime, parseTime } from '../../../src/sessions/csv/time.ts'
 import type { Session } from '../../../src/sessions/session.ts'
 
 const NASTY = ['"', '""', ',', '\r', '\n', '\r\n', '\0', '\uFEFF', '\ud800', '\udc00', '=', '+', '-', '@', '\t', ' ', '|', '\u2028', '\u2029', '\u0085', '\u007f', '\v', ';', 'é', '🚀', 'a']
 const nastyText = fc.array(fc.oneof(fc.constantFrom(...NASTY), fc.string({ unit: 'binary' })), { maxLength: 8 }).map((parts) => parts.join(''))
+const formatRow = createRowFormatter()
 const extraColumns = ['note', '']
 const header = parseHeader('sessions.csv', [...COLUMNS, ...extraColumns])
 
@@ -39,16 +40,48 @@ t.test('whatever is not refused comes back from its line as it was, and from the
     })
     if (good.length === 0) return
     accepted += good.length
-    const lines = await formatRows(good.map((one) => formatCells(one, extraColumns)))
+    const lines = good.map((one) => formatRow(formatCells(one, extraColumns)))
     t.equal(lines.length, good.length)
     const stored = lines.map((line) => Buffer.from(line).toString())
     for (const line of stored) t.notMatch(line, /[\r\n\u2028\u2029\u0085\0]/)
     const rows = await parseRecords(stored)
     const read = rows.map((cells) => parseRow(cells ?? [], header, () => 'fresh'))
     t.strictSame(read.map(plain), good.map(plain))
-    t.same(await formatRows(read.map((one) => formatCells(one, extraColumns))), lines)
+    t.same(read.map((one) => formatRow(formatCells(one, extraColumns))), lines)
   }), { numRuns: 500 })
   t.ok(accepted > 50, `${accepted} sessions were not refused`)
+})
+
+t.test('a line in our own form is written back as it is, and lines that we write are in it', async (t) => {
+  const ownHeader = parseHeader('sessions.csv', COLUMNS)
+  const edit = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), cut: fc.integer({ min: 0, max: 3 }), put: fc.constantFrom('', ...NASTY, '"{', '{}', '"{}"', ' {""a"":1}') })
+  let plainLines = 0
+  let own = 0
+  await fc.assert(fc.asyncProperty(session, fc.array(edit, { maxLength: 2 }), async (one, edits) => {
+    try {
+      checkSession({ ...one, extra: {} }, [])
+    } catch {
+      return
+    }
+    const written = formatRow(formatCells(one, []))
+    plainLines += Number(!isOwnRow(written) && !/[\s"|]/.test(one.userId) && !one.userId.includes(','))
+    const line = edits.reduce((text, { at, cut, put }) => {
+      const place = Math.floor(at * text.length)
+      return text.slice(0, place) + put + text.slice(place + cut)
+    }, written)
+    if (!isOwnRow(line)) return
+    const [cells] = await parseRecords([line])
+    t.equal(cells?.length, COLUMNS.length)
+    try {
+      const read = parseRow(cells ?? [], ownHeader, () => 'fresh')
+      own++
+      t.equal(formatRow(formatCells(read, [])), line)
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error
+    }
+  }), { numRuns: 3000 })
+  t.equal(plainLines, 0, 'each line that we write with a plain user id is in our form')
+  t.ok(own > 100, `${own} lines were`)
 })
 
 /** Metadata with `__proto__` in it compares by its text. */

@@ -74,8 +74,8 @@ t.test('the hand-written file loads whole, and once rewritten stays as it is', a
   const { report, after, folder, store } = await load(t, fixture('seed-example.csv'), { nowMs: Date.parse('2025-09-30T12:00:00Z') })
   t.equal(report.loaded, 2)
   t.equal(after, HEADER +
-    'def-456,discord_789,discord,uvw-012,2025-09-30T09:15:00.000Z,2025-09-30T11:30:00.000Z,,{}\n' +
-    'abc-123,telegram_456,telegram,xyz-789,2025-09-30T10:30:00.000Z,2025-09-30T11:45:00.000Z,,{}\n')
+    'abc-123,telegram_456,telegram,xyz-789,2025-09-30T10:30:00.000Z,2025-09-30T11:45:00.000Z,,{}\n' +
+    'def-456,discord_789,discord,uvw-012,2025-09-30T09:15:00.000Z,2025-09-30T11:30:00.000Z,,{}\n')
   await store.close()
   const path = join(folder, 'sessions.csv')
   const before = statSync(path, { bigint: true })

@@ -1,0 +1,182 @@
+import type { Log } from '../../log.ts'
+import type { SessionFile } from './file.ts'
+import { explainErrno } from './files.ts'
+import { formatChanges } from './journal-text.ts'
+import type { Journals } from './journals.ts'
+import type { ChangedLines, RowLines } from './row-lines.ts'
+
+/** Up to here the file itself holds a change before it is acknowledged. */
+const EXACT = { sessions: 1000, bytes: 1024 * 1024 }
+
+/**
+ * How long the file may lag before it is rewritten, by how long a rewrite keeps the event loop busy. Forty times that costs little more than two
+ * percent of a core; four seconds keep the file fresh where that would be longer; nine times is the most that a rewrite may cost: a tenth of a core.
+ */
+const LAG = { minMs: 250, perWork: 40, maxMs: 4000, leastPerWork: 9 }
+
+/** What changes are saved with. */
+export interface SessionSaverOptions {
+  readonly file: SessionFile
+  readonly journals: Journals
+  readonly lines: RowLines
+  /** Asks for a call of `maintain` between two groups. */
+  readonly wake: () => void
+  /** Pause before a rewrite that failed is tried again. */
+  readonly retryMs: number
+  readonly log: Log
+}
+
+/**
+ * Makes groups of changes durable, one group at a time.
+ *
+ * *Promise.* While the table is small, the file holds a group when `save` resolves. Beyond, the journal holds it, and the file follows: a rewrite
+ * begins a quarter of a second after the first change that it lacks; where it takes long, later.
+ * After a failure the next `maintain` writes a complete new file.
+ *
+ * *Not promised.* That a change which was refused is gone: where the disk fails while a change is taken back, it may be found after a crash.
+ */
+export class SessionSaver {
+  readonly #options: SessionSaverOptions
+  #isTroubled = false
+  #lag: string | undefined
+  /** Whether the journal holds what the file lacks. */
+  #isBehind = false
+  #rewriting: Promise<void> | undefined
+  #rewriteTimer: NodeJS.Timeout | undefined
+  #restMs = LAG.minMs
+  /** Somebody else changed the file: it stays as they left it until a session changes after that. */
+  #foreign: 'none' | 'found' | 'superseded' = 'none'
+  #isStopped = false
+
+  constructor (options: SessionSaverOptions) {
+    this.#options = options
+  }
+
+  /** Why the file does not follow its journal; undefined when it does. */
+  get lag (): string | undefined {
+    return this.#lag
+  }
+
+  /** Makes a group durable. Neither this nor `maintain` may be called before the last call settled and its changes are in the lines. */
+  async save (changes: ChangedLines): Promise<void> {
+    const { file, journals, lines } = this.#options
+    try {
+      // What was refused may be in the file, or in what is left of the journal.
+      if (journals.isBroken || (this.#isTroubled && journals.isEmpty)) await this.#rewriteNow({ overwrites: true })
+      if (lines.isWithin(EXACT, changes)) {
+        if (!journals.isEmpty) await this.#rewriteNow({ overwrites: true })
+        await file.replace(() => lines.chunks(changes), { overwrites: true })
+        this.#foreign = 'none'
+      } else {
+        await journals.start(file.checksums)
+        await journals.append(formatChanges(changes))
+        this.#fallBehind()
+      }
+      this.#isTroubled = false
+    } catch (error) {
+      this.#isTroubled = true
+      throw error
+    }
+  }
+
+  /** Writes what is due: after a failure the complete file, else what the journal is ahead. */
+  async maintain (): Promise<void> {
+    if (this.#isTroubled) {
+      await this.#rewriteNow({ overwrites: this.#foreign === 'superseded' })
+      this.#isTroubled = false
+    } else if (this.#isBehind && this.#rewriting === undefined && this.#foreign !== 'found') {
+      await this.#beginRewrite()
+    }
+  }
+
+  /** Brings the file up to date, after the last `save`, and removes the journal. Where somebody else changed the file, all stays as it is. */
+  async stop (): Promise<void> {
+    this.#isStopped = true
+    clearTimeout(this.#rewriteTimer)
+    if (!this.#options.journals.isEmpty) await this.#rewriteNow({ overwrites: this.#foreign === 'superseded' })
+  }
+
+  #fallBehind (): void {
+    const isStanding = !this.#isBehind || this.#foreign === 'found'
+    if (this.#foreign === 'found') this.#foreign = 'superseded'
+    this.#isBehind = true
+    if (isStanding) this.#schedule(this.#restMs)
+  }
+
+  #schedule (delayMs: number): void {
+    clearTimeout(this.#rewriteTimer)
+    if (this.#isStopped) return
+    this.#rewriteTimer = setTimeout(this.#options.wake, delayMs)
+    // What the journal holds is safe: a process that has nothing else to do may end.
+    this.#rewriteTimer.unref()
+  }
+
+  /** The next changes go into a new journal at once; the file is written beside them. */
+  async #beginRewrite (): Promise<void> {
+    const { file, journals } = this.#options
+    try {
+      if (this.#foreign === 'none' && await file.findForeignChange() !== 'none') {
+        this.#foreign = 'found'
+        return
+      }
+      await journals.rotate()
+    } catch (error) {
+      this.#failToFollow(error)
+      return
+    }
+    this.#isBehind = false
+    this.#rewriting = this.#rewriteBeside().finally(() => { this.#rewriting = undefined })
+  }
+
+  async #rewriteBeside (): Promise<void> {
+    const { journals } = this.#options
+    try {
+      const isReplaced = await this.#replaceFile({
+        overwrites: this.#foreign === 'superseded',
+        announce: (sha256) => journals.recordFile(sha256)
+      })
+      if (isReplaced) await journals.dropOlder()
+      else this.#isBehind = true
+      this.#follow()
+      if (this.#isBehind) this.#schedule(this.#restMs)
+    } catch (error) {
+      this.#isBehind = true
+      this.#failToFollow(error)
+    }
+  }
+
+  /** Writes the complete file while no group is being saved, so that it needs no journal. */
+  async #rewriteNow ({ overwrites }: { overwrites: boolean }): Promise<void> {
+    await this.#rewriting
+    const { journals } = this.#options
+    // Else a crash before the journal is removed has it set aside as a stranger. A broken one can only have that.
+    const announce = async (sha256: string): Promise<void> => {
+      if (!journals.isEmpty && !journals.isBroken) await journals.recordFile(sha256)
+    }
+    if (!await this.#replaceFile({ overwrites, announce })) return
+    await journals.drop()
+    this.#isBehind = false
+    this.#follow()
+  }
+
+  /** Resolves to false where somebody else changed the file and it is not to be overwritten. */
+  async #replaceFile (options: { overwrites: boolean, announce: (sha256: string) => Promise<void> }): Promise<boolean> {
+    const { file, lines } = this.#options
+    const { isReplaced, workMs } = await file.replace(() => lines.chunks(), options)
+    this.#restMs = Math.max(LAG.minMs, LAG.leastPerWork * workMs, Math.min(LAG.perWork * workMs, LAG.maxMs))
+    this.#foreign = isReplaced ? 'none' : 'found'
+    return isReplaced
+  }
+
+  #follow (): void {
+    if (this.#lag !== undefined) this.#options.log.info({}, 'The session file can be rewritten again')
+    this.#lag = undefined
+  }
+
+  #failToFollow (error: unknown): void {
+    const reason = explainErrno(error)
+    if (this.#lag !== reason) this.#options.log.error({ err: error }, `Changes are saved in the journal, but the session file cannot be rewritten: ${reason}`)
+    this.#lag = reason
+    this.#schedule(this.#options.retryMs)
+  }
+}

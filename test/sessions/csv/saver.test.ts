@@ -1,0 +1,276 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { realFiles } from '../../../src/sessions/csv/files.ts'
+import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
+import { BIG, makeBigFile } from '../../fixtures/big-table.ts'
+import { makeFailingFiles } from '../../fixtures/failing-files.ts'
+import { makeFolder } from '../../fixtures/folder.ts'
+import { makeClock, makeLog, makeSession } from '../../fixtures/sessions.ts'
+
+const FILE = makeBigFile()
+
+/** An open store on a file of so many sessions that changes go into a journal. */
+async function setUp (t: Test, { text = FILE, code = 'EIO', folder = makeFolder(t) } = {}) {
+  const path = join(folder, 'sessions.csv')
+  writeFileSync(path, text)
+  const log = makeLog()
+  const failing = makeFailingFiles(realFiles, code)
+  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log, files: failing.files, retryMs: 20 })
+  t.after(() => store.close())
+  const read = (): string => readFileSync(path, 'utf8')
+  const aside = (): string[] => readdirSync(folder).filter((name) => !name.startsWith('sessions.csv'))
+  return { store, path, folder, log, failing, read, aside }
+}
+
+async function until (holds: () => boolean): Promise<void> {
+  while (!holds()) await wait(5)
+}
+
+/** What a new process finds on the folder. */
+async function reopen (path: string, fields: (store: CsvSessionStore) => Promise<unknown>): Promise<unknown> {
+  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'never', now: makeClock().now, log: makeLog() })
+  await store.open()
+  try {
+    return await fields(store)
+  } finally {
+    await store.close()
+  }
+}
+
+t.test('up to a thousand sessions the file holds a change before it is acknowledged; one more, and the journal does', async (t) => {
+  const { store, path, read } = await setUp(t, { text: makeBigFile(999) })
+  await store.open()
+  await store.create(makeSession({ sessionId: 'exact' }))
+  t.match(read(), /\nexact,/)
+  t.notOk(existsSync(`${path}.journal`))
+  await store.create(makeSession({ sessionId: 'beyond' }))
+  t.notMatch(read(), /\nbeyond,/)
+  t.match(readFileSync(`${path}.journal`, 'utf8'), /^holdline-journal 1 [0-9a-f-]{36} -\n=[0-9a-f]{64}\n~[0-9a-f]{8}\n\+beyond,.*\n~[0-9a-f]{8}\n$/)
+  t.equal(statSync(`${path}.journal`).mode & 0o777, 0o600)
+  await store.delete('beyond')
+  t.notMatch(read(), /\nbeyond,/)
+  t.notOk(existsSync(`${path}.journal`), 'small again, and exact')
+  await store.close()
+})
+
+t.test('a file over one mebibyte is followed by a journal, however few its sessions', async (t) => {
+  const { store, path } = await setUp(t, { text: makeBigFile(1) })
+  await store.open()
+  const metadata = { text: 'é'.repeat(60_000) }
+  for (let index = 0; index < 8; index++) await store.create(makeSession({ sessionId: `s-${index}`, metadata }))
+  t.notOk(existsSync(`${path}.journal`), 'in bytes, not in characters')
+  await store.create(makeSession({ sessionId: 's-8', metadata }))
+  t.ok(existsSync(`${path}.journal`))
+})
+
+t.test('the file follows by itself, and the older journal goes', async (t) => {
+  const { store, path, read } = await setUp(t)
+  await store.open()
+  await store.create(makeSession({ sessionId: 'new' }))
+  await store.delete('big-5')
+  await until(() => /\nnew,/.test(read()) && !existsSync(`${path}.journal.old`))
+  t.notMatch(read(), /\nbig-5,/)
+  t.equal(statSync(`${path}.journal`).size < 300, true, 'what the file holds is not in the journal')
+})
+
+t.test('a close leaves the file whole and alone', async (t) => {
+  const { store, path, folder, read } = await setUp(t)
+  await store.open()
+  await store.create(makeSession({ sessionId: 'new' }))
+  await store.close()
+  t.match(read(), /\nnew,/)
+  t.same(readdirSync(folder).sort(), ['sessions.csv', 'sessions.csv.lock'])
+  t.equal(read().split('\n').length, BIG + 3)
+  t.equal(await reopen(path, async (store) => (await store.count()).count), BIG + 1)
+})
+
+t.test('changes during rewrites come once each, and all of them', async (t) => {
+  const { store, path, read } = await setUp(t, { text: makeBigFile(1100) })
+  await store.open()
+  let rewrites = 0
+  let inode = statSync(path).ino
+  const versions = new Map<string, number>()
+  for (let version = 0; rewrites < 3; version++) {
+    await Promise.all([1, 2, 3].map(async (writer) => {
+      const sessionId = `big-${(version * 3 + writer) % 200}`
+      if (version % 7 === 0) {
+        const removed = await store.delete(sessionId)
+        versions.delete(sessionId)
+        if (removed !== undefined) await store.create({ ...removed, metadata: { version } })
+      } else {
+        await store.update(sessionId, (session) => ({ ...session, metadata: { version } }))
+      }
+      versions.set(sessionId, version)
+    }))
+    const now = statSync(path).ino
+    if (now === inode) continue
+    inode = now
+    rewrites++
+    const ids = read().trim().split('\n').map((line) => line.split(',')[0])
+    t.equal(new Set(ids).size, ids.length, 'no session twice')
+  }
+  await store.close()
+  const found = await reopen(path, async (store) => {
+    return Object.fromEntries(await Promise.all([...versions.keys()].map(async (id) => [id, (await store.get(id))?.metadata.version])))
+  })
+  t.same(found, Object.fromEntries(versions))
+})
+
+t.test('a file that somebody else restored while the service runs stays until a session changes after that', async (t) => {
+  const { store, path, folder, read, aside } = await setUp(t)
+  await store.open()
+  const theirs = makeBigFile(3)
+  writeFileSync(join(folder, 'backup.csv'), theirs)
+  await store.create(makeSession({ sessionId: 'before' }))
+  copyFileSync(join(folder, 'backup.csv'), path)
+  // The rewrite for the change before is due about a quarter of a second after it.
+  await wait(500)
+  t.equal(read(), theirs)
+  t.same(aside(), ['backup.csv'])
+  await store.create(makeSession({ sessionId: 'after' }))
+  await until(() => /\nafter,/.test(read()))
+  t.match(read(), /\nbefore,/)
+  const kept = aside().filter((name) => name.startsWith('sessions_conflict_'))
+  t.equal(kept.length, 1)
+  t.equal(readFileSync(join(folder, kept[0] ?? ''), 'utf8'), theirs)
+  t.equal(store.status().reason, undefined)
+})
+
+for (const how of ['restored', 'removed'] as const) {
+  t.test(`a close leaves a file that was ${how} while the service ran, and keeps the sessions of the run`, async (t) => {
+    const { store, path, folder, aside } = await setUp(t)
+    await store.open()
+    await store.create(makeSession({ sessionId: 'new' }))
+    if (how === 'restored') writeFileSync(path, makeBigFile(3))
+    else rmSync(path)
+    await store.close()
+    t.equal(existsSync(path) && readFileSync(path, 'utf8'), how === 'restored' && makeBigFile(3))
+    t.match(readFileSync(join(folder, aside()[0] ?? ''), 'utf8'), /\nnew,/)
+    t.same(readdirSync(folder).filter((name) => name.includes('journal')), [])
+    t.equal(await reopen(path, async (store) => (await store.count()).count), how === 'restored' ? 3 : 0)
+  })
+}
+
+for (const code of ['EIO', 'ENOSPC']) {
+  t.test(`a change whose journal record fails with ${code} is refused and gone, and the store recovers by itself`, async (t) => {
+    for (const name of ['write', 'syncData']) {
+      const { store, path, failing, log } = await setUp(t, { code })
+      await store.open()
+      await store.create(makeSession({ sessionId: 'before' }))
+      failing.failWhen = (_, called) => called === name
+      await t.rejects(store.create(makeSession({ sessionId: 'refused' })), { code: 'STORE_UNAVAILABLE' })
+      t.match(store.status(), { canSave: false, reason: String })
+      t.equal((await store.get('before'))?.sessionId, 'before', 'reads are served')
+      // As a killed process would leave it.
+      const journal = readFileSync(`${path}.journal`, 'utf8')
+      t.notMatch(journal, /refused/)
+      failing.reset()
+      await log.waitFor('Sessions can be saved again')
+      t.same(store.status(), { kind: 'csv', canSave: true })
+      await store.create(makeSession({ sessionId: 'after' }))
+      await store.close()
+      t.same(await reopen(path, async (store) => (await store.findByUser('telegram_1')).map(({ sessionId }) => sessionId).sort()), ['after', 'before', 'big-1'])
+    }
+  })
+}
+
+t.test('while only the rewrite fails, changes are saved and the status says why the file lags', async (t) => {
+  const { store, failing, log, read } = await setUp(t, { code: 'ENOSPC' })
+  await store.open()
+  await store.create(makeSession({ sessionId: 'first' }))
+  failing.failWhen = (_, name) => name === 'create'
+  await log.waitFor('the session file cannot be rewritten: no space left')
+  t.same(store.status(), { kind: 'csv', canSave: true, reason: 'the session file cannot be rewritten: no space left' })
+  await store.create(makeSession({ sessionId: 'second' }))
+  t.notMatch(read(), /\nfirst,/)
+  failing.reset()
+  await log.waitFor('The session file can be rewritten again')
+  t.same(store.status(), { kind: 'csv', canSave: true })
+  await until(() => /\nsecond,/.test(read()))
+})
+
+/** Open, changes, a rewrite, changes again, close; tells what was acknowledged. */
+async function run (store: CsvSessionStore, path: string, acknowledged: Map<string, boolean>, hasEnded: () => boolean): Promise<void> {
+  const save = async (sessionId: string, isThere: boolean): Promise<void> => {
+    try {
+      if (isThere) await store.create(makeSession({ sessionId }))
+      else await store.delete(sessionId)
+      acknowledged.set(sessionId, isThere)
+    } catch (error) {
+      // Refused: it is as it was, or as it was asked to be.
+      acknowledged.delete(sessionId)
+    }
+  }
+  try {
+    await store.open()
+  } catch {
+    return
+  }
+  await save('a', true)
+  await save('big-7', false)
+  await until(() => hasEnded() || !acknowledged.has('a') || /\na,/.test(readFileSync(path, 'utf8')) || store.status().reason !== undefined)
+  await Promise.all([save('b', true), save('a', false)])
+  await save('c', true)
+}
+
+async function check (t: Test, path: string, acknowledged: Map<string, boolean>, comment: string): Promise<void> {
+  const found = await reopen(path, async (store) => {
+    const sessions = new Map<string, boolean>()
+    for (const id of acknowledged.keys()) sessions.set(id, await store.get(id) !== undefined)
+    return sessions
+  })
+  t.same(found, acknowledged, comment)
+}
+
+/** Runs a case for 1, 2, 3, … until one says that there is no more, some of them at a time: most of their time is waiting. */
+async function forEachOperation (t: Test, tryOperation: (nth: number, folder: string) => Promise<boolean>): Promise<void> {
+  const folder = makeFolder(t)
+  let next = 1
+  let isReached = true
+  await Promise.all(Array.from({ length: 12 }, async () => {
+    while (isReached) {
+      const nth = next++
+      const own = join(folder, `${nth}`)
+      mkdirSync(own)
+      isReached = await tryOperation(nth, own) && isReached
+    }
+  }))
+}
+
+t.test('a process that ends at any file operation loses nothing that was acknowledged, and leaves nothing to set aside', async (t) => {
+  await forEachOperation(t, async (last, folder) => {
+    const { store, path, failing, aside } = await setUp(t, { folder })
+    failing.failWhen = (call) => call > last
+    const acknowledged = new Map<string, boolean>()
+    await run(store, path, acknowledged, () => failing.calls.length > last)
+    await store.close().catch(() => {})
+    const isReached = failing.calls.length > last
+    const name = `after operation ${last} (${failing.calls[last - 1]})`
+    await check(t, path, acknowledged, name)
+    t.same(aside(), [], name)
+    return isReached
+  })
+})
+
+t.test('whichever file operation fails, nothing acknowledged is lost, and the store works again', async (t) => {
+  await forEachOperation(t, async (nth, folder) => {
+    const { store, path, failing, aside } = await setUp(t, { folder })
+    failing.failWhen = (call) => call === nth
+    const acknowledged = new Map<string, boolean>()
+    await run(store, path, acknowledged, () => false)
+    const isReached = failing.calls.length >= nth
+    const name = `operation ${nth} (${failing.calls[nth - 1]})`
+    failing.reset()
+    if (store.status().reason !== 'the store is closed') {
+      await until(() => store.status().reason === undefined)
+      await store.create(makeSession({ sessionId: 'works' }))
+      acknowledged.set('works', true)
+      await store.close()
+    }
+    await check(t, path, acknowledged, name)
+    t.same(aside(), [], name)
+    return isReached
+  })
+})
