@@ -22,7 +22,7 @@ async function agent (fastify: FastifyInstance, options: AgentPluginOptions): Pr
     : `The agent runs on ${model}`)
 
   fastify.addHook('onClose', async function closeConversations () {
-    loaded.close()
+    await loaded.close()
   })
 }
 

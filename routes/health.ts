@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { AgentStatus } from '../src/agent/agent.ts'
+import type { StoreStatus } from '../src/sessions/store.ts'
 
 /** What the health routes tell beside what they find. */
 export interface HealthOptions {
@@ -15,7 +17,7 @@ const Health = Type.Object({
   uptime_seconds: Type.Number(),
   version: Type.String(),
   store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
-  agent: Type.Object({ type: Type.String(), model: Type.String() })
+  agent: Type.Object({ type: Type.String(), model: Type.String(), can_save: Type.Boolean() })
 })
 
 const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
@@ -25,24 +27,26 @@ const config = { isOpen: true }
 
 /** `/health` for monitors, `/health/live` and `/health/ready` for platforms that restart what fails. */
 const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (fastify, { version, now }) {
-  const { sessionStore: store, agent: { description }, conversation } = fastify
+  const { sessionStore: store, agent, conversation } = fastify
   const startedAtMs = now()
 
   fastify.get('/health', {
     schema: { operationId: 'health', summary: 'Whether the service works, and how much it holds', tags, response: { 200: Health, 503: Health } },
     config
   }, async function tellHealth (_request, reply) {
-    const { kind, canSave, reason } = store.status()
-    reply.code(canSave ? 200 : 503)
+    const sessions = store.status()
+    const conversations = agent.status()
+    const reason = explain(sessions, conversations)
+    reply.code(reason === undefined ? 200 : 503)
     return {
-      status: canSave ? 'healthy' as const : 'degraded' as const,
+      status: reason === undefined ? 'healthy' as const : 'degraded' as const,
       ...(reason !== undefined && { reason }),
       timestamp: new Date(now()).toISOString(),
       active_sessions: (await store.count()).count,
       uptime_seconds: Math.round((now() - startedAtMs) / 1000),
       version,
-      store: { type: kind, can_save: canSave },
-      agent: { type: description.kind, model: description.model }
+      store: { type: sessions.kind, can_save: sessions.canSave },
+      agent: { type: agent.description.kind, model: agent.description.model, can_save: conversations.canSave }
     }
   })
 
@@ -57,12 +61,23 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
     schema: { operationId: 'ready', summary: 'Whether turns are taken', tags, response: { 200: Probe, 503: Probe } },
     config
   }, async function tellReady (_request, reply) {
-    const { canSave, reason } = store.status()
-    const why = conversation.isDraining ? 'stopping' : canSave ? undefined : reason ?? 'sessions cannot be saved'
+    const sessions = store.status()
+    const conversations = agent.status()
+    const canSave = sessions.canSave && conversations.canSave
+    const why = conversation.isDraining ? 'stopping' : canSave ? undefined : explain(sessions, conversations)
     if (why === undefined) return { status: 'ready' }
     reply.code(503)
     return { status: 'not ready', reason: why }
   })
+}
+
+/** What an operator has to look at, of sessions that are saved with a delay too; undefined if there is nothing. */
+function explain (sessions: StoreStatus, conversations: AgentStatus): string | undefined {
+  const reasons = [
+    sessions.canSave ? sessions.reason : sessions.reason ?? 'sessions cannot be saved',
+    conversations.canSave ? conversations.reason : `conversations cannot be saved: ${conversations.reason}`
+  ].filter(reason => reason !== undefined)
+  return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 
 export default health

@@ -127,7 +127,7 @@ export class Conversation {
   async #takeTurn (
     known: Session, waiting: Promise<SessionLock>, log: Log, run: (turn: Turn, session: Session) => Promise<Reply>
   ): Promise<Reply | undefined> {
-    const { store, now } = this.#options
+    const { store, agent, now } = this.#options
     let lock: SessionLock | undefined
     try {
       lock = await waiting
@@ -136,6 +136,7 @@ export class Conversation {
       if (session === undefined) return undefined
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
+      if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
       const reply = await run(new Turn(this.#options, session, this.#underWay.stopped, log), session)
       log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply

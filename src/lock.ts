@@ -1,12 +1,15 @@
-import { chmodSync, closeSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { isCoded, ServiceError } from './errors.ts'
+
+/** A look of `isLocked` takes microseconds, and must not keep anybody from starting. */
+const LOOK_MS = 100
 
 /**
  * The right to be the only writer of a file.
  *
- * *Promise.* While it is held, every other attempt fails at once, from another process, another pid namespace, or this process. When the
- * holder dies, by `kill -9` too, the kernel frees it in the same instant: there is no pid to compare and no heartbeat to go stale.
+ * *Promise.* While it is held, every other attempt fails within a tenth of a second, from another process, another pid namespace, or this
+ * process. When the holder dies, by `kill -9` too, the kernel frees it in the same instant: there is no pid to compare and no heartbeat to go stale.
  *
  * *Not promised.* Nothing over a network file system without POSIX locks, and nothing once somebody deletes the lock file under its holder.
  */
@@ -25,7 +28,7 @@ export function lockFile (path: string): FileLock {
   let database: Database.Database | undefined
   try {
     createPrivately(lockPath)
-    database = new Database(lockPath, { timeout: 0 })
+    database = new Database(lockPath, { timeout: LOOK_MS })
     // A journal on disk would outlive a killed holder as a hot journal, for the next one to roll back.
     database.pragma('journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
@@ -54,6 +57,29 @@ function explain (path: string, cause: unknown): ServiceError {
   if (isCoded(cause, 'SQLITE_BUSY')) {
     return new ServiceError('FILE_LOCKED', { message: `${path} is in use by another process`, cause })
   }
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new ServiceError('STORE_UNAVAILABLE', { message: `${path} cannot be locked: ${reason} (${path}.lock)`, cause })
+  return new ServiceError('STORE_UNAVAILABLE', { message: `${path} cannot be locked: ${describe(cause)} (${path}.lock)`, cause })
+}
+
+function describe (cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+/**
+ * Whether somebody holds the one-writer lock of a file. Makes no lock file.
+ *
+ * *Not promised.* That a `lockFile` in the very instant of the look succeeds: the look takes a share of the lock for some microseconds.
+ */
+export function isLocked (path: string): boolean {
+  let database: Database.Database | undefined
+  try {
+    database = new Database(`${path}.lock`, { readonly: true, fileMustExist: true, timeout: 0 })
+    database.prepare('SELECT 1 FROM sqlite_master').get()
+    return false
+  } catch (error) {
+    if (isCoded(error, 'SQLITE_BUSY')) return true
+    if (isCoded(error, 'SQLITE_CANTOPEN') && !existsSync(`${path}.lock`)) return false
+    throw new ServiceError('STORE_UNAVAILABLE', { message: `Nobody can tell whether ${path} is in use: ${describe(error)}`, cause: error })
+  } finally {
+    database?.close()
+  }
 }

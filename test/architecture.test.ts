@@ -74,9 +74,15 @@ function nounOf (path: string): string | undefined {
   return /^src\/([^/]+)\//.exec(path)?.[1]
 }
 
+/** The processes: the service, and the operator's tool. */
+const ENTRIES = new Set(['src/server.ts', 'src/sessions-cli.ts'])
+
+/** What the operator's tool does: the service itself never needs it. */
+const TOOL = 'src/sessions/admin/'
+
 /** Floor 4, which knows the others. */
 function isWiring (path: string): boolean {
-  return path === 'src/app.ts' || path === 'src/server.ts'
+  return path === 'src/app.ts' || ENTRIES.has(path)
 }
 
 /** Floor 1, the trade itself. */
@@ -103,8 +109,8 @@ const RULES = {
   'plugins never import plugins or routes': module =>
     module.path.startsWith('plugins/') ? findImports(module, target => /^(plugins|routes)\//.test(target)) : [],
 
-  'the trade imports neither Fastify nor plugins nor routes': module =>
-    isTrade(module.path) ? findImports(module, target => /^(fastify$|fastify[/-]|@fastify\/|plugins\/|routes\/)/.test(target)) : [],
+  'the trade and the operator\'s tool import neither Fastify nor plugins nor routes': module =>
+    isTrade(module.path) || module.path === 'src/sessions-cli.ts' ? findImports(module, target => /^(fastify$|fastify[/-]|@fastify\/|plugins\/|routes\/)/.test(target)) : [],
 
   'a noun imports no other noun, save its contract': module => {
     const noun = nounOf(module.path)
@@ -113,8 +119,11 @@ const RULES = {
       : findImports(module, target => nounOf(target) !== undefined && nounOf(target) !== noun && !CONTRACTS.has(target))
   },
 
-  'only src/server.ts touches the process': module =>
-    module.path === 'src/server.ts'
+  'the service knows nothing of the operator\'s tool': module =>
+    module.path.startsWith(TOOL) || module.path === 'src/sessions-cli.ts' ? [] : findImports(module, target => target.startsWith(TOOL)),
+
+  'only the entries touch the process': module =>
+    ENTRIES.has(module.path)
       ? []
       : [...findImports(module, target => /^(node:)?process$/.test(target)), ...module.nodes.filter(isProcess)],
 
@@ -187,7 +196,7 @@ interface Trial {
 const TRIALS: Trial[] = [
   {
     rule: 'nothing imports the floor that wires it, save the process the app',
-    breaks: [['routes/chat.ts', "import { buildApp } from '../src/app.ts'"], ['src/app.ts', "import './server.ts'"], ['src/agent/load.ts', "import '../app.ts'"]],
+    breaks: [['routes/chat.ts', "import { buildApp } from '../src/app.ts'"], ['src/app.ts', "import './server.ts'"], ['src/sessions-cli.ts', "import './app.ts'"], ['src/app.ts', "import './sessions-cli.ts'"], ['src/agent/load.ts', "import '../app.ts'"]],
     keeps: [['src/server.ts', "import { buildApp } from './app.ts'"], ['src/app.ts', "import './errors.ts'"]]
   },
   {
@@ -212,8 +221,10 @@ const TRIALS: Trial[] = [
     keeps: [['plugins/auth.ts', "import fp from 'fastify-plugin'\nimport { a } from '../src/errors.ts'"]]
   },
   {
-    rule: 'the trade imports neither Fastify nor plugins nor routes',
+    rule: 'the trade and the operator\'s tool import neither Fastify nor plugins nor routes',
     breaks: [
+      ['src/sessions-cli.ts', "import Fastify from 'fastify'"],
+      ['src/sessions/admin/list.ts', "import env from '../../../plugins/env.ts'"],
       ...['fastify', '@fastify/env', 'fastify-plugin', 'fastify/types/logger.js', '../../plugins/env.ts', '../../routes/chat.ts']
         .map((name): [string, string] => ['src/agent/load.ts', `import type { A } from '${name}'`]),
       ['src/log.ts', "import type { FastifyBaseLogger } from 'fastify'"]
@@ -234,13 +245,23 @@ const TRIALS: Trial[] = [
     ]
   },
   {
-    rule: 'only src/server.ts touches the process',
+    rule: 'the service knows nothing of the operator\'s tool',
+    breaks: [
+      ['src/sessions/csv/store.ts', "import { a } from '../admin/text.ts'"], ['src/app.ts', "import { a } from './sessions/admin/text.ts'"],
+      ['routes/sessions.ts', "import { a } from '../src/sessions/admin/describe.ts'"]
+    ],
+    keeps: [
+      ['src/sessions-cli.ts', "import { a } from './sessions/admin/commands.ts'"], ['src/sessions/admin/list.ts', "import { a } from './view.ts'\nimport '../csv/load.ts'"]
+    ]
+  },
+  {
+    rule: 'only the entries touch the process',
     breaks: [
       ...['process.env.PORT', "process['env']", 'const { env } = process', 'start(process)', 'globalThis.process.exit()', "import { env } from 'node:process'"]
         .map((text): [string, string] => ['src/app.ts', text]),
-      ['plugins/env.ts', 'a(process.env)'], ['routes/root.ts', 'process.uptime()']
+      ['plugins/env.ts', 'a(process.env)'], ['routes/root.ts', 'process.uptime()'], ['src/sessions/admin/list.ts', 'process.stdout.write(1)']
     ],
-    keeps: [['src/server.ts', 'process.exit(1)'], ['src/app.ts', "queue.process()\nconst text = 'process.env' // process.env\nclass A { process () {} }"]]
+    keeps: [['src/server.ts', 'process.exit(1)'], ['src/sessions-cli.ts', 'process.exitCode = 1'], ['src/app.ts', "queue.process()\nconst text = 'process.env' // process.env\nclass A { process () {} }"]]
   },
   {
     rule: 'a noun takes the clock as an option',

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { lockFile } from '../src/lock.ts'
+import { isLocked, lockFile } from '../src/lock.ts'
 import { makeFolder } from './fixtures/folder.ts'
 
 const HOLDER = fileURLToPath(new URL('fixtures/lock-holder.ts', import.meta.url))
@@ -71,4 +71,24 @@ t.test('a lock file that cannot be used is said in one line', async (t) => {
   writeFileSync(join(folder, 'a.csv.lock'), 'not a database, but longer than the header of one: '.repeat(20))
   t.throws(() => lockFile(join(folder, 'a.csv')), { code: 'STORE_UNAVAILABLE', message: /a\.csv cannot be locked: .*/ })
   t.throws(() => lockFile(join(folder, 'missing', 'a.csv')), { code: 'STORE_UNAVAILABLE', message: /ENOENT/ })
+})
+
+t.test('whether a lock is held can be seen from here and from elsewhere, without making a file and without taking it away', async (t) => {
+  const folder = makeFolder(t)
+  const path = join(folder, 'sessions.csv')
+  t.notOk(isLocked(path))
+  t.same(readdirSync(folder), [])
+  const lock = lockFile(path)
+  t.ok(isLocked(path))
+  t.throws(() => lockFile(path), { code: 'FILE_LOCKED' })
+  lock.release()
+  t.notOk(isLocked(path))
+  const holder = await startHolder(t, path)
+  t.ok(isLocked(path))
+  holder.kill('SIGKILL')
+  await once(holder, 'exit')
+  t.notOk(isLocked(path))
+  lockFile(path).release()
+  writeFileSync(join(folder, 'a.csv.lock'), 'not a database, but longer than the header of one: '.repeat(20))
+  t.throws(() => isLocked(join(folder, 'a.csv')), { code: 'STORE_UNAVAILABLE', message: /^Nobody can tell whether .*a\.csv is in use: / })
 })

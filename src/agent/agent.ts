@@ -90,6 +90,13 @@ export interface AgentDescription {
   readonly model: string
 }
 
+/** Whether conversations can be saved. */
+export interface AgentStatus {
+  readonly canSave: boolean
+  /** Why not, in words for an operator; no path, no content. */
+  readonly reason?: string
+}
+
 /** A thread and when something was last written to it. */
 export interface ThreadActivity {
   readonly threadId: string
@@ -104,10 +111,13 @@ export interface ThreadActivity {
  * CONVERSATIONS_UNAVAILABLE or the signal's reason, and leaves the thread fit for the next message: the person's message is not in it, the result of
  * a tool that ran is.
  *
- * *Not promised.* Order: callers run one turn of a thread at a time, and ask for `pending` before they run one.
+ * *Not promised.* Order: callers run one turn of a thread at a time, and ask for `pending` before they run one. That a turn which
+ * ended with CONVERSATIONS_UNAVAILABLE left no trace: where the disk failed in the last sync, the turn may turn out to be in the thread, whole.
  */
 export interface Agent {
   readonly description: AgentDescription
+  /** While it cannot save, every call that touches a thread throws CONVERSATIONS_UNAVAILABLE. It recovers by itself. */
+  status (): AgentStatus
   /** Runs one message through the thread. */
   turn (request: TurnRequest): AsyncIterable<AgentEvent>
   /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */

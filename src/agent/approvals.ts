@@ -7,6 +7,7 @@ import { ServiceError } from '../errors.ts'
 import { JsonObject } from '../sessions/session.ts'
 import { isAiMessage, readMessages } from './messages.ts'
 import { DecisionType, type Action, type Decision, type Question } from './agent.ts'
+import type { RunContext } from './run-context.ts'
 
 /** What `humanInTheLoopMiddleware` interrupts with (LangChain's `HITLRequest`). */
 const HitlRequest = Type.Object({
@@ -28,6 +29,12 @@ interface ToolCall {
   readonly name: string
   readonly args: JsonObject
 }
+
+/** Which calls a run may make. */
+export type Verdict = Pick<RunContext, 'approved' | 'rejected'>
+
+/** For a run that nobody was asked about. */
+export const NO_VERDICT: Verdict = { approved: [], rejected: {} }
 
 /** A tool whose arguments can be checked. */
 export interface CheckedTool {
@@ -100,6 +107,18 @@ export function formatResume (question: Question, decisions: readonly Decision[]
       return { type: 'edit', editedAction: { name: question.actions[index]?.toolName, args: decision.args } }
     })
   }
+}
+
+/** The decisions as the guarded tools of the run need them; see `guardTools`. */
+export function splitDecisions ({ actions }: Question, decisions: readonly Decision[]): Verdict {
+  const approved: string[] = []
+  const rejected: Record<string, string> = {}
+  for (const [index, { toolCallId }] of actions.entries()) {
+    const decision = decisions[index]
+    if (decision?.type === 'approve' || decision?.type === 'edit') approved.push(toolCallId)
+    else rejected[toolCallId] = decision?.message ?? 'The person rejected this call.'
+  }
+  return { approved, rejected }
 }
 
 function checkArguments (action: Action, args: JsonObject, tools: readonly CheckedTool[]): void {

@@ -1,70 +1,105 @@
-import { closeSync, mkdirSync, openSync, realpathSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import Database from 'better-sqlite3'
 import { ServiceError } from '../errors.ts'
 import { lockFile, type FileLock } from '../lock.ts'
-import type { ThreadActivity } from './agent.ts'
-import { ItemStore } from './item-store.ts'
-
-/** A lock of SQLite's blocks the event loop while it is waited for, so the wait is short. */
-const BUSY_TIMEOUT_MS = 250
+import type { Log } from '../log.ts'
+import type { AgentStatus, ThreadActivity } from './agent.ts'
+import { openDatabase, type ConversationDatabase } from './database.ts'
+import { Distrust } from './distrust.ts'
+import { checkFile } from './file-check.ts'
+import { FileNotes } from './file-notes.ts'
+import { FileSaver } from './file-saver.ts'
+import { Reopening } from './reopening.ts'
 
 const ThreadRow = Type.Object({ thread_id: Type.String(), checkpoint_id: Type.String() })
+
+const SILENT: Log = { info () {}, warn () {}, error () {} }
 
 /** Where the conversations are. */
 export interface ConversationFileOptions {
   readonly path: string
   readonly now?: () => number
+  /** Hears when the disk begins to fail, and when it ends; none is silence. */
+  readonly log?: Log
+  /** Pause between two attempts to open the file again after its disk failed. */
+  readonly retryMs?: number
 }
 
 /**
  * The file that keeps the conversations: LangGraph's checkpoints by thread, and beside them what the agent remembers about a person.
  *
- * *Promise.* What is acknowledged survives `kill -9` and a power cut (WAL with `synchronous=FULL`: LangGraph's saver on its own runs with NORMAL,
- * which loses acknowledged commits at a power cut). One process at a time.
+ * *Promise.* What is acknowledged survives `kill -9` and a power cut (WAL with `synchronous=FULL`). One process at a time.
  *
- * *Not promised.* That the file shrinks when threads are removed: SQLite reuses the pages. That a database whose disk failed is used again
- * without a restart.
+ * A disk that fails is said: whoever meets it, and everybody after, gets CONVERSATIONS_UNAVAILABLE; `status` tells why. The handle is closed, and
+ * the file is opened again, by itself and under the same lock, once
+ * 1. it is there, may be written, and has room around it;
+ * 2. its write-ahead log is synced anew and folded in (`wal_checkpoint(TRUNCATE)`);
+ * 3. `quick_check` finds it whole;
+ * 4. it takes a write.
+ *
+ * *Not promised.* That the file shrinks when threads are removed: SQLite reuses the pages. That a disk is noticed which fails only in a fold of
+ * SQLite's own, in the middle of use: the log goes on growing, and says so when it cannot. That a file which is removed under us is missed
+ * before it is opened again.
  */
 export class ConversationFile {
-  readonly checkpointer: SqliteSaver
-  readonly notes: ItemStore
-  readonly #db: Database.Database
+  readonly checkpointer: FileSaver
+  readonly notes: FileNotes
+  readonly #file: Reopening<ConversationDatabase>
   readonly #lock: FileLock
 
-  private constructor (db: Database.Database, lock: FileLock, now: () => number) {
-    this.#db = db
+  private constructor (file: Reopening<ConversationDatabase>, lock: FileLock) {
+    this.#file = file
     this.#lock = lock
-    this.checkpointer = new SqliteSaver(db)
-    this.notes = new ItemStore(db, now)
+    this.checkpointer = new FileSaver(file)
+    this.notes = new FileNotes(file)
   }
 
   /** Opens the file, or makes it; throws FILE_LOCKED or FILE_INVALID. */
-  static async open ({ path, now = Date.now }: ConversationFileOptions): Promise<ConversationFile> {
+  static async open ({ path, now = Date.now, log = SILENT, retryMs = 1000 }: ConversationFileOptions): Promise<ConversationFile> {
     let lock: FileLock | undefined
-    let db: Database.Database | undefined
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       // SQLite gives its -wal and -shm files the mode of the database, so the database is made first, for the owner alone.
       closeSync(openSync(path, 'a', 0o600))
-      lock = lockFile(realpathSync(path))
-      db = new Database(path, { timeout: BUSY_TIMEOUT_MS })
-      db.pragma('journal_mode = WAL')
-      db.pragma('synchronous = FULL')
-      const file = new ConversationFile(db, lock, now)
-      // The saver makes its tables at its first use.
-      await file.checkpointer.getTuple({ configurable: { thread_id: '' } })
-      return file
+      // Beside the real file stand its log, its lock and its mark.
+      const realPath = realpathSync(path)
+      lock = lockFile(realPath)
+      const distrust = new Distrust(realPath, log)
+      const open = async () => await openDatabase(realPath, now)
+      const check = async () => {
+        await checkFile(realPath)
+        distrust.end()
+      }
+      const discard = ({ db }: ConversationDatabase) => {
+        distrust.begin()
+        // Folds in what this handle knows to be committed, if the disk lets it, and so leaves out the write that failed.
+        db.close()
+      }
+      const close = (database: ConversationDatabase) => { closeDatabase(database, distrust, log) }
+      if (distrust.isOn) {
+        // A file that somebody emptied or removed is a new one.
+        if (statSync(realPath).size > 0) await check()
+        distrust.end()
+      }
+      return new ConversationFile(new Reopening(await open(), { open, check, discard, close, retryMs, now, log }), lock)
     } catch (error) {
-      db?.close()
       lock?.release()
       if (error instanceof ServiceError) throw error
       const reason = error instanceof Error ? error.message : String(error)
       throw new ServiceError('FILE_INVALID', { message: `The conversations cannot be kept in ${path}: ${reason}`, cause: error })
     }
+  }
+
+  /** How often the disk failed under the file; see `Reopening`. */
+  get epoch (): number {
+    return this.#file.epoch
+  }
+
+  /** Whether conversations can be saved; see `Agent.status`. */
+  status (): AgentStatus {
+    return this.#file.status()
   }
 
   /** Removes a thread and its checkpoints. */
@@ -74,29 +109,41 @@ export class ConversationFile {
 
   /** Threads in the order of their ids; see `Agent.listThreads`. */
   async listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]> {
-    const next = this.#db.prepare('SELECT thread_id, checkpoint_id FROM checkpoints WHERE thread_id > ? ORDER BY thread_id LIMIT 1')
-    const newest = this.#db.prepare(`SELECT thread_id, checkpoint_id FROM checkpoints
-      WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1`)
-    const threads: ThreadActivity[] = []
-    // Seeking from thread to thread costs what is returned; GROUP BY would read every checkpoint there is.
-    for (let row = next.get(afterThreadId); row !== undefined && threads.length < limit;) {
-      const { thread_id: threadId } = Value.Parse(ThreadRow, row)
-      const { checkpoint_id: id } = Value.Parse(ThreadRow, newest.get(threadId) ?? row)
-      threads.push({ threadId, lastWriteMs: parseUuid6Time(id) })
-      row = next.get(threadId)
-    }
-    return threads
+    return await this.#file.use(async ({ db }) => {
+      const next = db.prepare('SELECT thread_id, checkpoint_id FROM checkpoints WHERE thread_id > ? ORDER BY thread_id LIMIT 1')
+      const newest = db.prepare(`SELECT thread_id, checkpoint_id FROM checkpoints
+        WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1`)
+      const threads: ThreadActivity[] = []
+      // Seeking from thread to thread costs what is returned; GROUP BY would read every checkpoint there is.
+      for (let row = next.get(afterThreadId); row !== undefined && threads.length < limit;) {
+        const { thread_id: threadId } = Value.Parse(ThreadRow, row)
+        const { checkpoint_id: id } = Value.Parse(ThreadRow, newest.get(threadId) ?? row)
+        threads.push({ threadId, lastWriteMs: parseUuid6Time(id) })
+        row = next.get(threadId)
+      }
+      return threads
+    })
   }
 
   /** Folds the write-ahead log into the file, so that a copy of this one file is the whole. Safe to call twice. */
-  close (): void {
+  async close (): Promise<void> {
     try {
-      if (this.#db.open) this.#db.pragma('wal_checkpoint(TRUNCATE)')
+      await this.#file.close()
     } finally {
-      // On a disk that takes no checkpoint the log stays beside the file, and the next start reads both.
-      this.#db.close()
       this.#lock.release()
     }
+  }
+}
+
+function closeDatabase ({ db }: ConversationDatabase, distrust: Distrust, log: Log): void {
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } catch (error) {
+    // The log stays beside the file, and the next start reads both.
+    log.error({ err: error }, 'The conversations could not be folded into one file; keep the -wal file beside it')
+    distrust.begin()
+  } finally {
+    db.close()
   }
 }
 

@@ -3,11 +3,15 @@ import { HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/
 import { Command, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
-  Agent, AgentDescription, AgentEvent, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
+  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
 } from './agent.ts'
-import { checkDecisions, formatResume, parseResume, readQuestion, type CheckedTool } from './approvals.ts'
+import {
+  checkDecisions, formatResume, NO_VERDICT, parseResume, readQuestion, splitDecisions, type CheckedTool, type Verdict
+} from './approvals.ts'
+import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeAnswer, describeEvents } from './events.ts'
 import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.ts'
+import { RestingThreads } from './resting-threads.ts'
 import type { RunContext } from './run-context.ts'
 import { haveResults, mendThread, repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
 
@@ -25,6 +29,10 @@ export interface Graph {
 export interface ThreadKeeper {
   deleteThread (threadId: string): Promise<void>
   listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
+  /** Whether they can be kept; see `Agent.status`. */
+  status (): AgentStatus
+  /** Another one after every failure, in which they might have been exchanged under us. */
+  readonly epoch: number
 }
 
 /** What a graph needs to be an agent. */
@@ -43,8 +51,7 @@ export class LangGraphAgent implements Agent {
   readonly #tools: readonly CheckedTool[]
   readonly #threads: ThreadKeeper
   readonly #newId: () => string
-  /** Threads that this process left with nothing pending. Nobody else writes to them, so that there is nothing to look up. */
-  readonly #atRest = new Set<string>()
+  readonly #atRest: RestingThreads
 
   constructor ({ description, graph, tools, threads, newId = randomUUID }: LangGraphAgentOptions) {
     this.description = description
@@ -52,6 +59,11 @@ export class LangGraphAgent implements Agent {
     this.#tools = tools
     this.#threads = threads
     this.#newId = newId
+    this.#atRest = new RestingThreads(() => threads.epoch)
+  }
+
+  status (): AgentStatus {
+    return this.#threads.status()
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
@@ -120,7 +132,7 @@ export class LangGraphAgent implements Agent {
 
   async * #run (input: unknown, request: RunRequest, verdict: Verdict): AsyncGenerator<AgentEvent> {
     request.signal.throwIfAborted()
-    this.#atRest.delete(request.threadId)
+    const epoch = this.#atRest.delete(request.threadId)
     let before: number | undefined
     let seen = 0
     let messages: BaseMessage[] = []
@@ -137,14 +149,8 @@ export class LangGraphAgent implements Agent {
       seen = messages.length
     }
     const said = messages.slice(before).filter(message => isAiMessage(message))
-    if (!isQuestion) this.#rest(request.threadId)
+    if (!isQuestion) this.#atRest.add(request.threadId, epoch)
     yield isQuestion ? await this.#describeQuestion(request.threadId, said) : describeAnswer(said)
-  }
-
-  #rest (threadId: string): void {
-    const [oldest] = this.#atRest
-    if (oldest !== undefined && this.#atRest.size >= MAX_AT_REST) this.#atRest.delete(oldest)
-    this.#atRest.add(threadId)
   }
 
   async #describeQuestion (threadId: string, said: readonly AIMessage[]): Promise<AgentEvent> {
@@ -174,39 +180,16 @@ export class LangGraphAgent implements Agent {
     let failure: unknown
     await repair({ configurable: { thread_id: threadId } }).catch((cause: unknown) => { failure = cause })
     if (signal.aborted) throw signal.reason
-    // A disk that fails the repair is the cause to look at; `pending` finishes the repair before the next turn.
-    return rethrowAsServiceError(isDiskError(failure) ? failure : error)
+    // A disk that fails the repair, if not the run, is the cause to look at; `pending` finishes the repair before the next turn.
+    return rethrowAsServiceError(isDiskError(failure) && !isDiskError(error) ? failure : error)
   }
 }
-
-/** A hundred bytes each; a thread that is forgotten here is looked up again. */
-const MAX_AT_REST = 10_000
-
-type Verdict = Pick<RunContext, 'approved' | 'rejected'>
-
-const NO_VERDICT: Verdict = { approved: [], rejected: {} }
 
 /** For a run that only asks again: it reaches no tool. */
 const NOBODY = { context: { platform: '', userId: '', ...NO_VERDICT }, durability: 'exit' }
 
-function splitDecisions ({ actions }: Question, decisions: readonly Decision[]): Verdict {
-  const approved: string[] = []
-  const rejected: Record<string, string> = {}
-  for (const [index, { toolCallId }] of actions.entries()) {
-    const decision = decisions[index]
-    if (decision?.type === 'approve' || decision?.type === 'edit') approved.push(toolCallId)
-    else rejected[toolCallId] = decision?.message ?? 'The person rejected this call.'
-  }
-  return { approved, rejected }
-}
-
 /** SQLite's errors are the disk's; every other one is the agent's. */
 function rethrowAsServiceError (error: unknown): never {
   if (error instanceof ServiceError) throw error
-  const isDisk = isDiskError(error)
-  throw new ServiceError(isDisk ? 'CONVERSATIONS_UNAVAILABLE' : 'AGENT_FAILED', { cause: error, ...(isDisk && { retryAfterSeconds: 5 }) })
-}
-
-function isDiskError (error: unknown): boolean {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('SQLITE_')
+  throw isDiskError(error) ? refuseConversation(error) : new ServiceError('AGENT_FAILED', { cause: error })
 }

@@ -15,13 +15,13 @@ export interface LoadAgentOptions extends ModelOptions {
 /** An agent, ready for turns, and the end of it. */
 export interface LoadedAgent {
   readonly agent: Agent
-  close (): void
+  close (): Promise<void>
 }
 
 /** Loads the built-in agent. Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing is left open then. */
 export async function loadAgent ({ conversationsPath, log, now = Date.now, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
   const { name, model } = await createModel(modelOptions)
-  const file = await ConversationFile.open({ path: conversationsPath, now })
+  const file = await ConversationFile.open({ path: conversationsPath, now, log })
   const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
   const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file })
   return { agent, close: () => file.close() }

@@ -10,6 +10,9 @@ import { Tally } from './tally.ts'
 /** Looked at for a page before the event loop gets its turn: a fraction of a millisecond's worth. */
 const SESSIONS_PER_TURN = 2000
 
+/** The place of a session in the table: a change of it writes here, and need not look it up twice. */
+interface Entry { session: Session }
+
 /** What the table needs to tell the living from the expired. */
 export interface SessionTableOptions {
   /** A session silent for longer is absent from every read. */
@@ -32,7 +35,7 @@ export interface SessionTableOptions {
  */
 export class SessionTable {
   readonly #options: SessionTableOptions
-  readonly #byId = new Map<string, Session>()
+  readonly #byId = new Map<string, Entry>()
   readonly #byUser = new MultiMap()
   readonly #byThread = new MultiMap()
   readonly #byActivity = new ActivityOrder()
@@ -48,13 +51,13 @@ export class SessionTable {
   }
 
   get (sessionId: string): Session | undefined {
-    const session = this.#byId.get(sessionId)
+    const session = this.getStored(sessionId)
     return session !== undefined && this.isLive(session) ? session : undefined
   }
 
   /** A session even if it has expired. */
   getStored (sessionId: string): Session | undefined {
-    return this.#byId.get(sessionId)
+    return this.#byId.get(sessionId)?.session
   }
 
   isHeld (sessionId: string): boolean {
@@ -123,8 +126,10 @@ export class SessionTable {
   /** Adds a session, or replaces the one of the same id. */
   put (session: Session): void {
     const { sessionId, userId, threadId } = session
-    const before = this.#byId.get(sessionId)
-    this.#byId.set(sessionId, session)
+    const entry = this.#byId.get(sessionId)
+    const before = entry?.session
+    if (entry === undefined) this.#byId.set(sessionId, { session })
+    else entry.session = session
     if (before !== undefined) this.#forget(before, { exceptIndexesOf: session })
     if (before?.userId !== userId) this.#byUser.add(userId, sessionId)
     if (before?.threadId !== threadId) this.#byThread.add(threadId, sessionId)
@@ -133,7 +138,7 @@ export class SessionTable {
   }
 
   remove (sessionId: string): void {
-    const session = this.#byId.get(sessionId)
+    const session = this.getStored(sessionId)
     if (session === undefined) return
     this.#byId.delete(sessionId)
     this.#forget(session)
@@ -166,7 +171,7 @@ export class SessionTable {
   /** The sessions that would have expired, were they not in the middle of a turn. */
   #heldBeyondTime (): Session[] {
     return [...this.#options.locks.held()]
-      .map((sessionId) => this.#byId.get(sessionId))
+      .map((sessionId) => this.getStored(sessionId))
       .filter((session) => session !== undefined)
       .filter(({ lastActivityMs }) => lastActivityMs < this.#cutoffMs)
   }

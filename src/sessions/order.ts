@@ -11,7 +11,8 @@ export function compareActivity (a: Position, b: Position): number {
   return a.lastActivityMs - b.lastActivityMs || (a.sessionId < b.sessionId ? -1 : Number(a.sessionId > b.sessionId))
 }
 
-interface Bucket { readonly sessions: Session[], readonly tally: Tally }
+/** Times stand beside the sessions as bare numbers: a search that goes from object to object waits for the memory at each step. */
+interface Bucket { readonly timesMs: number[], readonly sessions: Session[], readonly tally: Tally }
 
 /**
  * Sessions in the order of their last activity, as a sorted list cut into buckets. Adding, removing and seeking touch one bucket,
@@ -29,9 +30,12 @@ export class ActivityOrder {
     const index = Math.min(this.#findBucket(session), this.#buckets.length - 1)
     const bucket = this.#buckets[index]
     if (bucket === undefined) return
-    bucket.sessions.splice(findIn(bucket, session), 0, session)
+    const place = findIn(bucket, session)
+    bucket.sessions.splice(place, 0, session)
+    bucket.timesMs.splice(place, 0, session.lastActivityMs)
     bucket.tally.add(session)
     if (bucket.sessions.length <= MAX_BUCKET) return
+    bucket.timesMs.length = MAX_BUCKET / 2
     const half = makeBucket(bucket.sessions.splice(MAX_BUCKET / 2))
     bucket.tally.removeAll(half.tally)
     this.#buckets.splice(index + 1, 0, half)
@@ -44,6 +48,7 @@ export class ActivityOrder {
     const place = findIn(bucket, session)
     if (bucket.sessions[place]?.sessionId !== session.sessionId) return
     bucket.sessions.splice(place, 1)
+    bucket.timesMs.splice(place, 1)
     bucket.tally.remove(session)
     if (bucket.sessions.length === 0) this.#buckets.splice(index, 1)
   }
@@ -92,22 +97,27 @@ export class ActivityOrder {
 function makeBucket (sessions: Session[]): Bucket {
   const tally = new Tally()
   for (const session of sessions) tally.add(session)
-  return { sessions, tally }
+  return { timesMs: sessions.map(({ lastActivityMs }) => lastActivityMs), sessions, tally }
 }
 
-function comesAfter (position: Position, { sessions }: Bucket): boolean {
-  const last = sessions[sessions.length - 1]
+function comesAfter (position: Position, { timesMs, sessions }: Bucket): boolean {
+  const end = timesMs.length - 1
+  const lastMs = timesMs[end]
+  if (lastMs === undefined || position.lastActivityMs !== lastMs) return lastMs !== undefined && position.lastActivityMs > lastMs
+  const last = sessions[end]
   return last !== undefined && compareActivity(position, last) > 0
 }
 
 /** The place of the first session at or behind the position. */
-function findIn ({ sessions }: Bucket, position: Position): number {
+function findIn ({ timesMs, sessions }: Bucket, position: Position): number {
   let low = 0
-  let high = sessions.length
+  let high = timesMs.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const session = sessions[middle]
-    if (session !== undefined && compareActivity(session, position) < 0) low = middle + 1
+    const timeMs = timesMs[middle] ?? 0
+    const session = timeMs === position.lastActivityMs ? sessions[middle] : undefined
+    const isBefore = session === undefined ? timeMs < position.lastActivityMs : compareActivity(session, position) < 0
+    if (isBefore) low = middle + 1
     else high = middle
   }
   return low

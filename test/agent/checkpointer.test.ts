@@ -13,15 +13,15 @@ t.test('the file is for its owner alone, made with its folder, and one piece aft
   t.equal(statSync(path).mode & 0o777, 0o600)
   t.equal(statSync(`${path}-wal`).mode & 0o777, 0o600)
   t.equal(statSync(join(dir, 'new')).mode & 0o777, 0o700)
-  file.close()
-  file.close()
+  await file.close()
+  await file.close()
   t.same((await readdir(join(dir, 'new'))).filter(name => !name.endsWith('.lock')), ['conversations.sqlite'])
 })
 
 t.test('a second opener is refused in one line that names the file', async t => {
   const path = join(makeFolder(t), 'conversations.sqlite')
   const file = await ConversationFile.open({ path })
-  t.after(() => { file.close() })
+  t.after(() => file.close())
   await t.rejects(ConversationFile.open({ path }), { code: 'FILE_LOCKED', message: /conversations\.sqlite/ })
 })
 

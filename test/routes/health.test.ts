@@ -12,7 +12,7 @@ t.test('health tells what works and how much it holds', async t => {
     uptime_seconds: Number,
     version: /^\d+\.\d+\.\d+/,
     store: { type: 'csv', can_save: true },
-    agent: { type: 'built-in', model: 'offline' }
+    agent: { type: 'built-in', model: 'offline', can_save: true }
   })
   await service.chat({ user_id: 'ann', message: 'Hello' }, { authorization: 'Bearer k' })
   t.equal((await service.get('/health')).body.active_sessions, 1)
@@ -32,6 +32,28 @@ t.test('a store that cannot save is said, reads are served, and chat is refused 
   t.match(refused, { status: 503, body: { code: 'STORE_UNAVAILABLE', status: 'error' } })
   t.ok(Number(refused.headers['retry-after']) > 0)
   t.equal((await service.get(`/api/sessions/${session_id}/messages`)).body.messages.length, 2)
+})
+
+t.test('conversations that cannot be saved are said beside sessions that cannot, and chat is refused before the agent acts', async t => {
+  const service = await startApp(t)
+  const { sessionStore, agent } = service.app
+  t.intercept(agent, 'status', { value: () => ({ canSave: false, reason: 'the file is damaged' }), configurable: true })
+  const conversations = 'conversations cannot be saved: the file is damaged'
+  t.match(await service.get('/health'), { status: 503, body: { status: 'degraded', reason: conversations, agent: { can_save: false } } })
+  t.match(await service.get('/health/ready'), { status: 503, body: { reason: conversations } })
+  t.intercept(agent, 'pending', { value: () => t.fail('asked for what nobody can answer') })
+  t.match(await service.say('Hello'), { status: 503, body: { code: 'CONVERSATIONS_UNAVAILABLE', status: 'error' } })
+  t.intercept(sessionStore, 'status', { value: () => ({ kind: 'csv', canSave: false, reason: 'no space left' }), configurable: true })
+  t.match(await service.get('/health'), { status: 503, body: { reason: `no space left; ${conversations}` } })
+})
+
+t.test('sessions that are saved with a delay are degraded, and ready', async t => {
+  const service = await startApp(t)
+  const value = () => ({ kind: 'csv', canSave: true, reason: 'the file is behind' })
+  t.intercept(service.app.sessionStore, 'status', { value, configurable: true })
+  t.match(await service.get('/health'), { status: 503, body: { status: 'degraded', reason: 'the file is behind', store: { can_save: true } } })
+  t.match(await service.get('/health/ready'), { status: 200, body: { status: 'ready' } })
+  t.match(await service.say('Hello'), { status: 200 })
 })
 
 t.test('while turns drain, new ones get 503 and the probe says so', async t => {

@@ -8,16 +8,18 @@ const ID = new RegExp(ID_PATTERN)
 const PLATFORM = new RegExp(PLATFORM_PATTERN)
 const FORMULA = /^[=+\-@\t\r]/
 /** Control characters, halves of surrogate pairs, and line ends: what does not come back from a file as one line of UTF-8. */
-const UNWRITABLE = /[\p{Cc}\p{Cs}\u2028\u2029]/u
+const UNWRITABLE_CLASS = '\\p{Cc}\\p{Cs}\\u2028\\u2029'
+const UNWRITABLE = new RegExp(`[${UNWRITABLE_CLASS}]`, 'u')
 
 const ID_CELL = ID_PATTERN.slice(1, -1)
 const TIME_CELL = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z'
-const TEXT = '[^"\\p{Cc}\\p{Cs}\\u2028\\u2029]*'
+const TEXT = `[^"${UNWRITABLE_CLASS}]*`
 /** An object with a property, as `JSON.stringify` begins it, quoted; without the characters that are escaped when they are written. */
 const JSON_CELL = `"\\{""${TEXT}(?:""${TEXT})*\\}"`
-const USER_CELL = '[^\\s",|=+@-](?:[^",|\\p{Cc}\\p{Cs}\\u2028\\u2029]*[^\\s",|])?'
+const USER_CELL = `[^\\s",|=+@${UNWRITABLE_CLASS}-](?:[^",|${UNWRITABLE_CLASS}]*[^\\s",|${UNWRITABLE_CLASS}])?`
 const OWN_ROW = new RegExp(
-  `^${ID_CELL},${USER_CELL},${PLATFORM_PATTERN.slice(1, -1)},(?!-)${ID_CELL},${TIME_CELL},${TIME_CELL},(?:\\{\\}|${JSON_CELL})?,(?:\\{\\}|${JSON_CELL})$`, 'u')
+  `^${ID_CELL},${USER_CELL},${PLATFORM_PATTERN.slice(1, -1)},(?!-)${ID_CELL},${TIME_CELL},${TIME_CELL},` +
+  `(?:\\{\\}|${JSON_CELL})?,(?:\\{\\}|${JSON_CELL})$`, 'u')
 /** Metadata and question of a session are shorter; a pattern is no way to read what is longer. */
 const MAX_OWN_LENGTH = 128 * 1024
 

@@ -1,0 +1,36 @@
+import type { RunnableConfig } from '@langchain/core/runnables'
+import {
+  BaseCheckpointSaver, type Checkpoint, type CheckpointListOptions, type CheckpointMetadata, type CheckpointTuple, type PendingWrite
+} from '@langchain/langgraph-checkpoint'
+import type { ConversationDatabase } from './database.ts'
+import type { Reopening } from './reopening.ts'
+
+/** LangGraph's checkpoints in the file as it is open now: a graph keeps its checkpointer for life, a connection may not live as long. */
+export class FileSaver extends BaseCheckpointSaver {
+  readonly #file: Reopening<ConversationDatabase>
+
+  constructor (file: Reopening<ConversationDatabase>) {
+    super()
+    this.#file = file
+  }
+
+  override async getTuple (config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    return await this.#file.use(({ checkpoints }) => checkpoints.getTuple(config))
+  }
+
+  override list (config: RunnableConfig, options?: CheckpointListOptions): AsyncGenerator<CheckpointTuple> {
+    return this.#file.iterate(({ checkpoints }) => checkpoints.list(config, options))
+  }
+
+  override async put (config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata): Promise<RunnableConfig> {
+    return await this.#file.use(({ checkpoints }) => checkpoints.put(config, checkpoint, metadata))
+  }
+
+  override async putWrites (config: RunnableConfig, writes: PendingWrite[], taskId: string): Promise<void> {
+    await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, writes, taskId))
+  }
+
+  override async deleteThread (threadId: string): Promise<void> {
+    await this.#file.use(({ checkpoints }) => checkpoints.deleteThread(threadId))
+  }
+}
