@@ -32,7 +32,11 @@ async function setUp (t: Test, sessions: number): Promise<Setting> {
   const store = await open()
   await Promise.all(Array.from({ length: sessions }, (_, index) => store.create(makeSession({ sessionId: `first-${index}` }))))
   const until: Setting['until'] = async (status) => {
-    while (!Object.entries(status).every(([name, value]) => Object.entries(store.status()).some(([one, other]) => one === name && other === value))) await pause(2)
+    const isSo = (): boolean => {
+      const found = new Map<string, unknown>(Object.entries(store.status()))
+      return Object.entries(status).every(([name, value]) => found.get(name) === value)
+    }
+    while (!isSo()) await pause(2)
   }
   if (sessions > 1000) while (readFileSync(path, 'utf8').split('\n').length < sessions + 2) await pause(2)
   return {
