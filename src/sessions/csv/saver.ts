@@ -81,7 +81,8 @@ export class SessionSaver {
 
   /** Writes what is due: after a failure the complete file, else what the journal is ahead. */
   async maintain (): Promise<void> {
-    if (this.#isTroubled) {
+    // A journal breaks without a group being refused where the checksum of the new file could not be recorded.
+    if (this.#isTroubled || this.#options.journals.isBroken) {
       await this.#rewriteNow({ overwrites: this.#foreign === 'superseded' })
       this.#isTroubled = false
     } else if (this.#isBehind && this.#rewriting === undefined && this.#foreign !== 'found') {

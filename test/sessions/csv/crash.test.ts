@@ -117,7 +117,7 @@ for (const [table, { pool, steps }] of Object.entries({
 }
 
 function order (writer: Program, orders: Pick<WriterOrders, 'path' | 'ledger' | 'pool'> & Partial<WriterOrders>): void {
-  writer.say(JSON.stringify({ writers: WRITERS, mayBeRefused: false, dieFrom: 'open', dieAtStep: 0, endAtStep: 0, ...orders } satisfies WriterOrders))
+  writer.say(JSON.stringify({ writers: WRITERS, restMs: 0, mayBeRefused: false, dieFrom: 'open', dieAtStep: 0, endAtStep: 0, ...orders } satisfies WriterOrders))
 }
 
 /** Leaves a journal behind that holds changes which the file lacks. */

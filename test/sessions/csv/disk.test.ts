@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -84,6 +84,27 @@ t.test('on a disk of its own', { skip: noSmallDisk }, async (t) => {
     t.equal(await create('after'), 'saved')
     t.same(await reopen(), ['after', 'before'])
     t.same(left(path), ['sessions.csv', 'sessions.csv.lock'])
+  })
+
+  t.test('a record that the disk had no room for leaves no trace: what is acknowledged behind it outlives a kill', async (t) => {
+    const { disk, path, create } = await setUp(t, 1200)
+    t.equal(await create('before'), 'saved')
+    disk.fill()
+    t.equal(await create('refused', 100_000), 'STORE_UNAVAILABLE')
+    const filler = disk.behind('filler')
+    truncateSync(filler, statSync(filler).size - 64 * 1024)
+    t.equal(await create('after'), 'saved')
+    // What a kill would leave.
+    const folder = join(disk.dir, '..', 'killed')
+    mkdirSync(folder)
+    for (const name of left(path)) copyFileSync(join(disk.dir, name), join(folder, name))
+    const next = new CsvSessionStore({ path: join(folder, 'sessions.csv'), timeoutMs: 1e12, fsync: 'always', log: makeLog() })
+    t.after(() => next.close())
+    await next.open()
+    t.ok(await next.get('before'))
+    t.ok(await next.get('after'))
+    t.notOk(await next.get('refused'))
+    disk.free()
   })
 
   t.test('a disk with room for the journal but not for a new file: changes are accepted, and the status says what does not work', async (t) => {
