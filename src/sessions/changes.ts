@@ -1,33 +1,29 @@
 import { ServiceError } from '../errors.ts'
-import type { SessionTable } from './memory.ts'
+import type { SessionTable, StoredSession } from './memory.ts'
 import { MultiMap } from './multi-map.ts'
 import { compareActivity } from './order.ts'
 import type { Session } from './session.ts'
 
-/** A session that is new or other than in the table, and what a store makes of it to save it. */
-export interface Changed<Row> {
-  readonly session: Session
-  readonly row: Row
-}
+/** Makes what a session is saved as, perhaps from what it was saved as before; throws to refuse one that cannot be saved. */
+export type Prepare<Row> = (session: Session, before: StoredSession<Row> | undefined) => Row
 
 /**
- * What a group of changes makes of the table, laid over it: the changes of the group see each other, readers of the table see none of them
+ * What a group of changes makes of the sessions, laid over them: the changes of the group see each other, readers of the table see none of them
  * until `apply`. The table must not change meanwhile.
  */
 export class Changes<Row> {
-  readonly #table: SessionTable
-  readonly #prepare: (session: Session) => Row
-  readonly #changed = new Map<string, Changed<Row> | undefined>()
+  readonly #table: SessionTable<Row>
+  readonly #prepare: Prepare<Row>
+  readonly #changed = new Map<string, StoredSession<Row> | undefined>()
   readonly #byUser = new MultiMap()
 
-  /** @param prepare Makes what a session is saved as; throws to refuse one that cannot be saved. */
-  constructor (table: SessionTable, prepare: (session: Session) => Row) {
+  constructor (table: SessionTable<Row>, prepare: Prepare<Row>) {
     this.#table = table
     this.#prepare = prepare
   }
 
   /** By id; undefined is a removal. */
-  get changed (): ReadonlyMap<string, Changed<Row> | undefined> {
+  get changed (): ReadonlyMap<string, StoredSession<Row> | undefined> {
     return this.#changed
   }
 
@@ -35,32 +31,27 @@ export class Changes<Row> {
     return this.#changed.size
   }
 
-  get (sessionId: string): Session | undefined {
-    const session = this.#getStored(sessionId)
-    return session !== undefined && this.#table.isLive(session) ? session : undefined
-  }
-
   /** @throws ServiceError REQUEST_INVALID if the id is taken, by an expired session too. */
   add (session: Session): void {
-    if (this.#getStored(session.sessionId) !== undefined) {
+    if (this.#find(session.sessionId) !== undefined) {
       throw new ServiceError('REQUEST_INVALID', { message: 'session_id is taken' })
     }
-    this.#put(session)
+    this.#put(session, undefined)
   }
 
   /** @throws ServiceError SESSION_NOT_FOUND. */
   update (sessionId: string, change: (session: Session) => Session): Session {
-    const session = this.get(sessionId)
-    if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
-    const changed = change(session)
-    if (changed === session) return session
+    const before = this.#findLive(sessionId)
+    if (before === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+    const changed = change(before.session)
+    if (changed === before.session) return changed
     if (changed.sessionId !== sessionId) throw new TypeError('A change must keep the sessionId')
-    this.#put(changed)
+    this.#put(changed, before)
     return changed
   }
 
   remove (sessionId: string): Session | undefined {
-    const session = this.get(sessionId)
+    const session = this.#findLive(sessionId)?.session
     if (session !== undefined) this.#changed.set(sessionId, undefined)
     return session
   }
@@ -78,15 +69,10 @@ export class Changes<Row> {
   /** Removes at most `limit` sessions whose last activity is before the cut-off, save those whose lock is held. */
   removeSilentSince (cutoffMs: number, limit: number): Session[] {
     const removed: Session[] = []
-    const remove = (session: Session): void => {
-      const isSilent = session.lastActivityMs < cutoffMs && !this.#table.isHeld(session.sessionId)
-      if (isSilent && removed.length < limit) removed.push(session)
-    }
-    for (const session of this.#table.silentSince(cutoffMs)) {
+    for (const session of this.#walkSilent(cutoffMs)) {
       if (removed.length === limit) break
-      if (!this.#changed.has(session.sessionId)) remove(session)
+      if (!this.#table.isHeld(session.sessionId)) removed.push(session)
     }
-    for (const changed of this.#changed.values()) if (changed !== undefined) remove(changed.session)
     for (const { sessionId } of removed) this.#changed.set(sessionId, undefined)
     return removed
   }
@@ -95,16 +81,27 @@ export class Changes<Row> {
   apply (): void {
     for (const [sessionId, changed] of this.#changed) {
       if (changed === undefined) this.#table.remove(sessionId)
-      else this.#table.put(changed.session)
+      else this.#table.put(changed.session, changed.row)
     }
   }
 
-  #getStored (sessionId: string): Session | undefined {
-    return this.#changed.has(sessionId) ? this.#changed.get(sessionId)?.session : this.#table.getStored(sessionId)
+  #find (sessionId: string): StoredSession<Row> | undefined {
+    const changed = this.#changed.get(sessionId)
+    return changed !== undefined || this.#changed.has(sessionId) ? changed : this.#table.find(sessionId)
   }
 
-  #put (session: Session): void {
-    this.#changed.set(session.sessionId, { session, row: this.#prepare(session) })
+  #findLive (sessionId: string): StoredSession<Row> | undefined {
+    const found = this.#find(sessionId)
+    return found !== undefined && this.#table.isLive(found.session) ? found : undefined
+  }
+
+  * #walkSilent (cutoffMs: number): Generator<Session> {
+    for (const session of this.#table.silentSince(cutoffMs)) if (!this.#changed.has(session.sessionId)) yield session
+    for (const changed of this.#changed.values()) if (changed !== undefined && changed.session.lastActivityMs < cutoffMs) yield changed.session
+  }
+
+  #put (session: Session, before: StoredSession<Row> | undefined): void {
+    this.#changed.set(session.sessionId, { session, row: this.#prepare(session, before) })
     this.#byUser.add(session.userId, session.sessionId)
   }
 }

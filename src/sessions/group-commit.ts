@@ -21,12 +21,6 @@ export interface GroupCommitOptions<Group extends { readonly size: number }> {
   readonly log: Log
 }
 
-interface Waiter<Group> {
-  readonly evaluate: (group: Group) => void
-  readonly settle: () => void
-  readonly fail: (error: unknown) => void
-}
-
 /**
  * Saves changes in groups: all that arrive while one group is being saved form the next, up to a bound.
  *
@@ -55,16 +49,7 @@ export class GroupCommit<Group extends { readonly size: number }> {
   /** Evaluates a change at the start of its group and resolves to what it returns. */
   change<T> (change: (group: Group) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      let settle = (): void => {}
-      const evaluate = (group: Group): void => {
-        try {
-          const result = change(group)
-          settle = () => { resolve(result) }
-        } catch (error) {
-          settle = () => { reject(error) }
-        }
-      }
-      this.#queue.push({ evaluate, settle: () => { settle() }, fail: reject })
+      this.#queue.push(new ChangeWaiter(change, resolve, reject))
       this.#work ??= this.#run()
     })
   }
@@ -138,5 +123,43 @@ export class GroupCommit<Group extends { readonly size: number }> {
     this.#failure = undefined
     clearTimeout(this.#retryTimer)
     this.#options.log.info({}, 'Sessions can be saved again')
+  }
+}
+
+/** A caller that waits for its change. */
+interface Waiter<Group> {
+  evaluate (group: Group): void
+  settle (): void
+  fail (error: unknown): void
+}
+
+class ChangeWaiter<Group, T> implements Waiter<Group> {
+  readonly #change: (group: Group) => T
+  readonly #resolve: (result: T) => void
+  readonly #reject: (error: unknown) => void
+  #outcome: { readonly result: T } | { readonly error: unknown } | undefined
+
+  constructor (change: (group: Group) => T, resolve: (result: T) => void, reject: (error: unknown) => void) {
+    this.#change = change
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  evaluate (group: Group): void {
+    try {
+      this.#outcome = { result: this.#change(group) }
+    } catch (error) {
+      this.#outcome = { error }
+    }
+  }
+
+  settle (): void {
+    if (this.#outcome === undefined) throw new TypeError('A change is evaluated before it is saved')
+    if ('result' in this.#outcome) this.#resolve(this.#outcome.result)
+    else this.#reject(this.#outcome.error)
+  }
+
+  fail (error: unknown): void {
+    this.#reject(error)
   }
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { MultiMap } from './multi-map.ts'
-import { ActivityOrder, compareActivity, type Position } from './order.ts'
+import { ActivityOrder, compareActivity, type Ordered, type Position } from './order.ts'
 import type { Session } from './session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from './store.ts'
 import { Tally } from './tally.ts'
@@ -10,8 +10,19 @@ import { Tally } from './tally.ts'
 /** Looked at for a page before the event loop gets its turn: a fraction of a millisecond's worth. */
 const SESSIONS_PER_TURN = 2000
 
-/** The place of a session in the table: a change of it writes here, and need not look it up twice. */
-interface Entry { session: Session }
+/** A session, and what its store keeps beside it to save it. */
+export interface StoredSession<Row> {
+  readonly session: Session
+  readonly row: Row
+}
+
+/** The place of a session in the table: a change of it writes here. */
+interface Entry<Row> extends Ordered {
+  session: Session
+  row: Row
+  /** Rises with each session that is new in the table. */
+  readonly birth: number
+}
 
 /** What the table needs to tell the living from the expired. */
 export interface SessionTableOptions {
@@ -33,13 +44,14 @@ export interface SessionTableOptions {
  *
  * *Not promised.* A page with a condition that few sessions meet walks over those that do not, giving way to others.
  */
-export class SessionTable {
+export class SessionTable<Row> {
   readonly #options: SessionTableOptions
-  readonly #byId = new Map<string, Entry>()
+  readonly #byId = new Map<string, Entry<Row>>()
   readonly #byUser = new MultiMap()
   readonly #byThread = new MultiMap()
   readonly #byActivity = new ActivityOrder()
   readonly #tally = new Tally()
+  #births = 0
 
   constructor (options: SessionTableOptions) {
     this.#options = options
@@ -51,13 +63,23 @@ export class SessionTable {
   }
 
   get (sessionId: string): Session | undefined {
-    const session = this.getStored(sessionId)
+    const session = this.find(sessionId)?.session
     return session !== undefined && this.isLive(session) ? session : undefined
   }
 
-  /** A session even if it has expired. */
-  getStored (sessionId: string): Session | undefined {
-    return this.#byId.get(sessionId)?.session
+  /** A session even if it has expired, as it is until the next change. */
+  find (sessionId: string): StoredSession<Row> | undefined {
+    return this.#byId.get(sessionId)
+  }
+
+  /**
+   * All sessions, in the order in which they came. Whatever changes meanwhile, each comes at most once, and each that is there from the beginning
+   * to the end comes. One that is new, or was removed and is there again, does not.
+   */
+  * walk (): Generator<StoredSession<Row>> {
+    const end = this.#births
+    // A Map is walked in the order in which its keys came, and a key that gets a new value keeps its place.
+    for (const entry of this.#byId.values()) if (entry.birth < end) yield entry
   }
 
   isHeld (sessionId: string): boolean {
@@ -124,32 +146,50 @@ export class SessionTable {
   }
 
   /** Adds a session, or replaces the one of the same id. */
-  put (session: Session): void {
-    const { sessionId, userId, threadId } = session
-    const entry = this.#byId.get(sessionId)
-    const before = entry?.session
-    if (entry === undefined) this.#byId.set(sessionId, { session })
-    else entry.session = session
-    if (before !== undefined) this.#forget(before, { exceptIndexesOf: session })
-    if (before?.userId !== userId) this.#byUser.add(userId, sessionId)
-    if (before?.threadId !== threadId) this.#byThread.add(threadId, sessionId)
-    this.#byActivity.add(session)
-    this.#tally.add(session)
+  put (session: Session, row: Row): void {
+    const entry = this.#byId.get(session.sessionId)
+    if (entry === undefined) this.#add(session, row)
+    else this.#replace(entry, session, row)
   }
 
   remove (sessionId: string): void {
-    const session = this.getStored(sessionId)
-    if (session === undefined) return
+    const entry = this.#byId.get(sessionId)
+    if (entry === undefined) return
+    const { session } = entry
     this.#byId.delete(sessionId)
-    this.#forget(session)
+    this.#byUser.remove(session.userId, sessionId)
+    this.#byThread.remove(session.threadId, sessionId)
+    this.#byActivity.remove(entry)
+    this.#tally.remove(session)
   }
 
-  #forget (session: Session, { exceptIndexesOf: next }: { exceptIndexesOf?: Session } = {}): void {
+  #add (session: Session, row: Row): void {
     const { sessionId, userId, threadId } = session
-    if (next?.userId !== userId) this.#byUser.remove(userId, sessionId)
-    if (next?.threadId !== threadId) this.#byThread.remove(threadId, sessionId)
-    this.#byActivity.remove(session)
-    this.#tally.remove(session)
+    const entry: Entry<Row> = { session, row, birth: this.#births++, bucket: undefined }
+    this.#byId.set(sessionId, entry)
+    this.#byUser.add(userId, sessionId)
+    this.#byThread.add(threadId, sessionId)
+    this.#byActivity.add(entry)
+    this.#tally.add(session)
+  }
+
+  #replace (entry: Entry<Row>, session: Session, row: Row): void {
+    const { sessionId, userId, threadId } = session
+    const before = entry.session
+    if (before.userId !== userId) {
+      this.#byUser.remove(before.userId, sessionId)
+      this.#byUser.add(userId, sessionId)
+    }
+    if (before.threadId !== threadId) {
+      this.#byThread.remove(before.threadId, sessionId)
+      this.#byThread.add(threadId, sessionId)
+    }
+    this.#tally.remove(before)
+    this.#tally.add(session)
+    this.#byActivity.remove(entry)
+    entry.session = session
+    entry.row = row
+    this.#byActivity.add(entry)
   }
 
   #tallyLive (): Tally {
@@ -171,7 +211,7 @@ export class SessionTable {
   /** The sessions that would have expired, were they not in the middle of a turn. */
   #heldBeyondTime (): Session[] {
     return [...this.#options.locks.held()]
-      .map((sessionId) => this.getStored(sessionId))
+      .map((sessionId) => this.find(sessionId)?.session)
       .filter((session) => session !== undefined)
       .filter(({ lastActivityMs }) => lastActivityMs < this.#cutoffMs)
   }

@@ -7,7 +7,7 @@ import { makeClock, makeSession, START_MS } from '../fixtures/sessions.ts'
 
 const TIMEOUT_MS = 1000
 
-function makeTable (held = new Set<string>()): { table: SessionTable, clock: ReturnType<typeof makeClock>, held: Set<string> } {
+function makeTable (held = new Set<string>()): { table: SessionTable<null>, clock: ReturnType<typeof makeClock>, held: Set<string> } {
   const clock = makeClock()
   const locks = { isHeld: (id: string) => held.has(id), held: () => held }
   return { table: new SessionTable({ timeoutMs: TIMEOUT_MS, now: clock.now, locks }), clock, held }
@@ -29,7 +29,7 @@ t.test('after any changes, in any order of time, every read tells what a plain l
     const model = new Map<string, Session>()
     for (const { id, isRemoval, stepMs, isPending, ...fields } of changes) {
       const session = makeSession({ ...fields, sessionId: id, lastActivityMs: START_MS + stepMs, pendingApproval: isPending ? {} : null })
-      if (isRemoval) { table.remove(id); model.delete(id) } else { table.put(session); model.set(id, session) }
+      if (isRemoval) { table.remove(id); model.delete(id) } else { table.put(session, null); model.set(id, session) }
     }
     const all = [...model.values()].sort(compareActivity)
     const live = all.filter((session) => session.lastActivityMs >= START_MS - TIMEOUT_MS || held.has(session.sessionId))
@@ -58,7 +58,7 @@ t.test('after any changes, in any order of time, every read tells what a plain l
 
 t.test('a cursor goes on where it was even when its session is gone', async (t) => {
   const { table } = makeTable()
-  for (const sessionId of ['a', 'b', 'c', 'd']) table.put(makeSession({ sessionId }))
+  for (const sessionId of ['a', 'b', 'c', 'd']) table.put(makeSession({ sessionId }), null)
   const { nextCursor } = await table.list({ limit: 2 })
   table.remove('b')
   t.same((await table.list({ limit: 2, cursor: nextCursor ?? '' })).sessions.map(({ sessionId }) => sessionId), ['c', 'd'])
@@ -74,7 +74,7 @@ t.test('a count of a hundred thousand expired sessions looks at few of them, and
   const { clock, table: counted, held } = makeTable(new Set(['s-1', 's-99999']))
   let looks = 0
   for (let index = 0; index < 100_000; index++) {
-    counted.put(Object.defineProperty(makeSession({ sessionId: `s-${index}` }), 'platform', { get: () => { looks++; return 'web' } }))
+    counted.put(Object.defineProperty(makeSession({ sessionId: `s-${index}` }), 'platform', { get: () => { looks++; return 'web' } }), null)
   }
   looks = 0
   t.equal(counted.count().count, 100_000)

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path'
 import { ServiceError } from '../../errors.ts'
+import { formatFile } from '../csv/file-text.ts'
 import { formatRejected } from '../csv/load.ts'
 import { findRealPath, ifPresent } from '../csv/path.ts'
 import { ignoreErrors, syncFolder } from '../csv/rewrite.ts'
 import { formatFileTime } from '../csv/time.ts'
-import { makeLines } from './lines.ts'
 import { writeFile } from './new-file.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { count, escapeControls } from './text.ts'
@@ -85,8 +85,7 @@ async function copy (options: AdminOptions, before: View, folder: string, made: 
     await writeFile(options, join(folder, rejectedFile), formatRejected(before.rejected))
     made.push(join(folder, rejectedFile))
   }
-  const lines = makeLines(sessions, before.snapshot.rows.extraColumns)
-  const { bytes } = await writeFile(options, join(folder, SESSIONS), lines.chunks())
+  const { bytes } = await writeFile(options, join(folder, SESSIONS), formatFile(sessions, before.snapshot.rows.extraColumns))
   return { sessions: sessions.length, sessionBytes: bytes, conversationBytes, ended: all.length - sessions.length, rejectedFile }
 }
 

@@ -1,5 +1,5 @@
+import { formatFile } from '../csv/file-text.ts'
 import { describeSession } from './describe.ts'
-import { makeLines } from './lines.ts'
 import { writeFile } from './new-file.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { count, escapeControls, formatJson } from './text.ts'
@@ -18,7 +18,7 @@ export async function exportSessions (options: AdminOptions, { file, isJson }: E
   const { live, snapshot, nowMs, notes } = await readView(options)
   const json = { sessions: live.map(({ session }) => describeSession(session, nowMs)), count: live.length }
   const chunks = (): Iterable<Buffer> =>
-    isJson ? [Buffer.from(`${formatJson(json)}\n`)] : makeLines(live, snapshot.rows.extraColumns).chunks()
+    isJson ? [Buffer.from(`${formatJson(json)}\n`)] : formatFile(live, snapshot.rows.extraColumns)
   if (file === undefined) return { json, text: isJson ? [] : chunks(), notes }
   const { bytes } = await writeFile(options, file, chunks())
   return {

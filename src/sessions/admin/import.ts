@@ -1,3 +1,4 @@
+import { formatFile } from '../csv/file-text.ts'
 import { readLines } from '../csv/lines.ts'
 import { chooseSessions, keepLatest, partExpired, readRows, type FoundRows } from '../csv/load.ts'
 import { closeFile, openFile, type CsvSessionStoreOptions, type Opened } from '../csv/open.ts'
@@ -7,7 +8,6 @@ import { ServiceError } from '../../errors.ts'
 import { ignoreErrors } from '../csv/rewrite.ts'
 import type { Session } from '../session.ts'
 import { TurnLocks } from '../turn-lock.ts'
-import { makeLines } from './lines.ts'
 import { makeLogNotes, type LogNotes } from './log-notes.ts'
 import { mergeSessions, type Merge } from './merge.ts'
 import type { AdminOptions, Outcome } from './options.ts'
@@ -84,9 +84,9 @@ async function write (
   const load = { ...describeLoad(options, own.nowMs, log), timeoutMs: Infinity }
   const { sessions } = await chooseSessions({ found, rejected: [], extraColumns: columns }, load)
   // In the file it is the other way round: what is new stands at its end.
-  const lines = makeLines([...sessions.filter((one) => !isTaken(one)), ...sessions.filter(isTaken)], columns)
+  const ordered = [...sessions.filter((one) => !isTaken(one)), ...sessions.filter(isTaken)]
   try {
-    await file.replace(() => lines.chunks(), { overwrites: true })
+    await file.replace(() => formatFile(ordered, columns), { overwrites: true })
   } catch (cause) {
     throw new ServiceError('STORE_UNAVAILABLE', { message: `${options.path} could not be written, and is as it was: ${explainErrno(cause)}`, cause })
   }

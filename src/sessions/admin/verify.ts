@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import type { Log } from '../../log.ts'
 import { ServiceError } from '../../errors.ts'
+import { formatFile } from '../csv/file-text.ts'
 import { chooseSessions, type Loaded } from '../csv/load.ts'
 import { checkReplaceable } from '../csv/path.ts'
 import type { FoundRow, RejectedRow } from '../csv/records.ts'
@@ -9,7 +10,6 @@ import type { Recovery } from '../csv/recovery.ts'
 import { readSnapshot, type Snapshot } from '../csv/snapshot.ts'
 import { formatTime } from '../csv/time.ts'
 import { checkHeader, type HeaderCheck } from './header-check.ts'
-import { makeLines } from './lines.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { lookAround, type Surroundings } from './surroundings.ts'
 import { formatVerification } from './verify-text.ts'
@@ -141,7 +141,7 @@ function describeJournals ({ fitting, spent, strangers }: Recovery): JournalChec
 /** Of the file as a start would write it. */
 function digest ({ sessions }: Loaded, extraColumns: readonly string[]): string {
   const hash = createHash('sha256')
-  for (const chunk of makeLines(sessions, extraColumns).chunks()) hash.update(chunk)
+  for (const chunk of formatFile(sessions, extraColumns)) hash.update(chunk)
   return hash.digest('hex')
 }
 

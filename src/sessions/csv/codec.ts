@@ -15,6 +15,7 @@ const BOM = '\uFEFF'
  * *Not promised.* NUL characters: fast-csv drops them, so keep such records away.
  */
 export async function parseRecords (records: readonly string[]): Promise<Array<string[] | undefined>> {
+  if (records.length === 0) return []
   const rows = await parseText(records.join('\n'))
   if (rows?.length === records.length) return rows
   if (records.length === 1) return [undefined]

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
-import type { ChangedLines } from './row-lines.ts'
+import type { ChangedRows } from './row-lines.ts'
+import { formatLine } from './row-text.ts'
 
 /**
  * What stands in a journal, as text: records of one or more lines.
@@ -43,9 +44,9 @@ export function formatFile (sha256: string): string {
 }
 
 /** The lines of a group of changes. */
-export function formatChanges (changes: ChangedLines): string[] {
+export function formatChanges (changes: ChangedRows): string[] {
   const lines: string[] = []
-  for (const [sessionId, changed] of changes) lines.push(changed === undefined ? `-${sessionId}` : `+${changed.row}`)
+  for (const [sessionId, changed] of changes) lines.push(changed === undefined ? `-${sessionId}` : `+${formatLine(changed)}`)
   return lines
 }
 

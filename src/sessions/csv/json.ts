@@ -1,8 +1,8 @@
 import { isJsonObject, type JsonObject } from '../session.ts'
 
 /**
- * The text that each object is written as. Remembered by identity, since an object never changes in place: what was read is written back
- * verbatim, big integers included, which `JSON.parse` rounds.
+ * The text of each object that was read from another text than it would be written as. Remembered by identity, since an object never changes in
+ * place: what was read is written back verbatim, big integers included, which `JSON.parse` rounds.
  */
 const texts = new WeakMap<JsonObject, string>()
 
@@ -20,7 +20,7 @@ export function parseJsonObject (text: string): JsonObject | null {
   if (value === null) return null
   if (!isJsonObject(value)) throw new SyntaxError('Not a JSON object')
   // A line break outside of strings is white space in JSON, and within them it is not JSON.
-  if (Object.keys(value).length > 0) texts.set(value, escape(source.replace(/[\r\n]+/g, ' ')))
+  if (Object.keys(value).length > 0 && JSON.stringify(value) !== source) texts.set(value, escape(source.replace(/[\r\n]+/g, ' ')))
   return value
 }
 
@@ -30,9 +30,7 @@ export function formatJsonObject (value: JsonObject): string {
   if (known !== undefined) return known
   const text = JSON.stringify(value)
   if (!text?.startsWith('{')) throw new TypeError('Not a JSON object')
-  const escaped = escape(text)
-  texts.set(value, escaped)
-  return escaped
+  return escape(text)
 }
 
 function escape (text: string): string {

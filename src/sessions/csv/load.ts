@@ -6,7 +6,7 @@ import { COLUMNS, parseHeader, type Header } from './header.ts'
 import { LineQueue } from './line-queue.ts'
 import type { Line } from './lines.ts'
 import { readRecords, type FoundRow, type ReadSession, type RecordOptions, type RejectedRow } from './records.ts'
-import { isOwnRow, parseRow } from './row.ts'
+import { parseRow, readOwnRow } from './row.ts'
 
 /** What a start knows when it reads the file. */
 export interface LoadOptions {
@@ -108,7 +108,7 @@ async function findFirst (lines: LineQueue): Promise<Line | undefined> {
 function describe (header: Header, { newId, nowMs }: LoadOptions): RecordOptions {
   return {
     width: header.width,
-    isOwn: header.isOwn ? isOwnRow : () => false,
+    readOwn: header.isOwn ? readOwnRow : () => undefined,
     parse: (cells, ownLine) => {
       const session = parseRow(cells, header, newId, { isOwn: ownLine !== undefined })
       // A clock that was ahead for a while must not keep a session alive for as long.

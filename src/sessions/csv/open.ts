@@ -6,6 +6,7 @@ import { GroupCommit } from '../group-commit.ts'
 import type { TurnLocks } from '../turn-lock.ts'
 import { explainErrno, type FileOperations } from './files.ts'
 import { checkReplaceable, findRealPath } from './path.ts'
+import type { RowText } from './row-text.ts'
 import { SessionSaver } from './saver.ts'
 import { startFile, type Started } from './start.ts'
 
@@ -27,7 +28,7 @@ export interface CsvSessionStoreOptions {
 
 /** What an open store works with. */
 export interface Opened extends Started {
-  readonly commit: GroupCommit<Changes<string>>
+  readonly commit: GroupCommit<Changes<RowText>>
   readonly saver: SessionSaver
   readonly lock: FileLock
 }
@@ -86,15 +87,14 @@ export async function closeFile (opened: Opened, { path, log }: Required<CsvSess
 }
 
 /** Changes of sessions, in groups, to what saves them and to the table. */
-function join ({ file, journals, lines, table }: Started, { retryMs, log }: Required<CsvSessionStoreOptions>): Pick<Opened, 'commit' | 'saver'> {
+function join (
+  { file, journals, lines, formatter, table }: Started, { retryMs, log }: Required<CsvSessionStoreOptions>
+): Pick<Opened, 'commit' | 'saver'> {
   const saver = new SessionSaver({ file, journals, lines, wake: () => { commit.wake() }, retryMs, log })
-  const commit = new GroupCommit<Changes<string>>({
-    begin: () => new Changes(table, (session) => lines.format(session)),
+  const commit = new GroupCommit<Changes<RowText>>({
+    begin: () => new Changes(table, (session, before) => formatter.format(session, before)),
     save: (changes) => saver.save(changes.changed),
-    apply: (changes) => {
-      changes.apply()
-      lines.apply(changes.changed)
-    },
+    apply: (changes) => { changes.apply() },
     maintain: () => saver.maintain(),
     explain: explainErrno,
     retryMs,

@@ -10,7 +10,7 @@ import { scanLine } from './scan.ts'
 export interface ReadSession {
   readonly session: Session
   /** The line that it would be written as, where a look at the file tells. */
-  readonly line: string | undefined
+  readonly line?: string | undefined
 }
 
 /** A session and where it was found. */
@@ -34,8 +34,8 @@ export interface RejectedRow {
 export interface RecordOptions {
   /** Cells of a row. */
   readonly width: number
-  /** Whether a line is one row of this width in our own form. */
-  readonly isOwn: (line: string) => boolean
+  /** The cells of a line that is one row of this width in our own form. */
+  readonly readOwn: (line: string) => string[] | undefined
   /** Throws a RowError to refuse a row. */
   readonly parse: (cells: readonly string[], ownLine: string | undefined) => ReadSession
 }
@@ -57,23 +57,24 @@ export async function readRecords (lines: LineQueue, options: RecordOptions): Pr
   const found: FoundRow[] = []
   const rejected: RejectedRow[] = []
   for (;;) {
-    const batch: Array<{ line: Line, isOwn: boolean }> = []
+    const batch: Array<{ line: Line, ownCells: string[] | undefined }> = []
     let open: Line | undefined
     const next = await lines.peek(ROWS_PER_TURN)
     if (next.length === 0) break
     for (const line of next) {
       lines.skip(1)
-      const isOwn = line.isUtf8 && options.isOwn(line.text)
-      const problem = isOwn ? undefined : findProblem(line, options.width)
-      if (problem === undefined) batch.push({ line, isOwn })
+      const ownCells = line.isUtf8 ? options.readOwn(line.text) : undefined
+      const problem = ownCells === undefined ? findProblem(line, options.width) : undefined
+      if (problem === undefined) batch.push({ line, ownCells })
       else if (problem === OPEN) {
         open = line
         break
       } else if (problem !== BLANK) rejected.push(reject(line, problem))
     }
-    const rows = await parseRecords(batch.map(({ line }) => line.text))
-    for (const [index, { line, isOwn }] of batch.entries()) {
-      add(line, line.text, parseCells(rows[index], options, isOwn ? line.text : undefined))
+    const others = batch.filter(({ ownCells }) => ownCells === undefined)
+    const rows = (await parseRecords(others.map(({ line }) => line.text))).values()
+    for (const { line, ownCells } of batch) {
+      add(line, line.text, ownCells === undefined ? parseCells(rows.next().value, options) : parseCells(ownCells, options, line.text))
     }
     if (open !== undefined) await joinLines(open)
     await nextTurn()

@@ -18,17 +18,26 @@ const TEXT = `[^"${UNWRITABLE_CLASS}]*`
 const JSON_CELL = `"\\{""${TEXT}(?:""${TEXT})*\\}"`
 const USER_CELL = `[^\\s",|=+@${UNWRITABLE_CLASS}-](?:[^",|${UNWRITABLE_CLASS}]*[^\\s",|${UNWRITABLE_CLASS}])?`
 const OWN_ROW = new RegExp(
-  `^${ID_CELL},${USER_CELL},${PLATFORM_PATTERN.slice(1, -1)},(?!-)${ID_CELL},${TIME_CELL},${TIME_CELL},` +
-  `(?:\\{\\}|${JSON_CELL})?,(?:\\{\\}|${JSON_CELL})$`, 'u')
+  `^(${ID_CELL}),(${USER_CELL}),(${PLATFORM_PATTERN.slice(1, -1)}),((?!-)${ID_CELL}),(${TIME_CELL}),(${TIME_CELL}),` +
+  `(\\{\\}|${JSON_CELL})?,(\\{\\}|${JSON_CELL})$`, 'u')
 /** Metadata and question of a session are shorter; a pattern is no way to read what is longer. */
 const MAX_OWN_LENGTH = 128 * 1024
 
 /**
- * Whether a line is a row of the file's own columns in their order, none more, in the form in which it would be written: a session that is made
- * of it is written as this line. A look at its form alone: its times and its JSON may still be none.
+ * Reads the cells of a row of the file's own columns in their order, none more, in the form in which it would be written: a session that is made of
+ * them is written as this line. Undefined of any other line. A look at its form alone: its times and its JSON may still be none.
+ *
+ * Nearly all lines of nearly all files are such rows, and this reads them many times faster than a parser of all CSV; it agrees with that one.
  */
-export function isOwnRow (line: string): boolean {
-  return line.length <= MAX_OWN_LENGTH && OWN_ROW.test(line)
+export function readOwnRow (line: string): string[] | undefined {
+  const match = line.length > MAX_OWN_LENGTH ? null : OWN_ROW.exec(line)
+  if (match === null) return undefined
+  const [, sessionId = '', userId = '', platform = '', threadId = '', createdAt = '', lastActivity = '', pending = '', metadata = ''] = match
+  return [sessionId, userId, platform, threadId, createdAt, lastActivity, unquote(pending), unquote(metadata)]
+}
+
+function unquote (cell: string): string {
+  return cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell
 }
 
 /** Why a row or a session is refused; its message names the column, never the content. */
@@ -39,7 +48,7 @@ export class RowError extends Error {
 /**
  * Makes a session of the cells of a row.
  *
- * @param isOwn Whether the cells are those of an `isOwnRow`, which need fewer checks.
+ * @param isOwn Whether the cells come from `readOwnRow`: they need fewer checks.
  * @param newId Makes the thread id of a row without one.
  * @throws RowError, saying why the row cannot be a session.
  */

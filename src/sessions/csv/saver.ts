@@ -3,7 +3,7 @@ import type { SessionFile } from './file.ts'
 import { explainErrno } from './files.ts'
 import { formatChanges } from './journal-text.ts'
 import type { Journals } from './journals.ts'
-import type { ChangedLines, RowLines } from './row-lines.ts'
+import type { ChangedRows, RowLines } from './row-lines.ts'
 
 /** Up to here the file itself holds a change before it is acknowledged. */
 const EXACT = { sessions: 1000, bytes: 1024 * 1024 }
@@ -58,7 +58,7 @@ export class SessionSaver {
   }
 
   /** Makes a group durable. Neither this nor `maintain` may be called before the last call settled and its changes are in the lines. */
-  async save (changes: ChangedLines): Promise<void> {
+  async save (changes: ChangedRows): Promise<void> {
     const { file, journals, lines } = this.#options
     try {
       // What was refused may be in the file, or in what is left of the journal.

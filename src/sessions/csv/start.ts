@@ -13,6 +13,7 @@ import type { CsvSessionStoreOptions } from './open.ts'
 import type { RejectedRow } from './records.ts'
 import { readJournals, type Recovery } from './recovery.ts'
 import { RowLines } from './row-lines.ts'
+import { cutOwnLine, RowFormatter, type RowText } from './row-text.ts'
 
 const NO_ROWS: FoundRows = { found: [], rejected: [], extraColumns: [] }
 
@@ -21,7 +22,8 @@ export interface Started {
   readonly file: SessionFile
   readonly journals: Journals
   readonly lines: RowLines
-  readonly table: SessionTable
+  readonly formatter: RowFormatter
+  readonly table: SessionTable<RowText>
   readonly report: LoadReport
 }
 
@@ -41,13 +43,13 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
   const rows = await file.read((blocks) => readRows(blocks, loadOptions)) ?? NO_ROWS
   const recovery = await readJournals(files, realPath, file.checksums[0])
   const loaded = await chooseSessions(await replayChanges(rows, recovery.changes, loadOptions), loadOptions)
-  const table = new SessionTable({ timeoutMs, now, locks: turns })
-  const lines = new RowLines(rows.extraColumns)
+  const formatter = new RowFormatter(rows.extraColumns)
+  const table = new SessionTable<RowText>({ timeoutMs, now, locks: turns })
   for (const [index, { session, line }] of loaded.sessions.entries()) {
-    table.put(session)
-    lines.put(session.sessionId, line ?? lines.format(session))
+    table.put(session, line === undefined ? formatter.format(session) : cutOwnLine(line))
     if (index % ROWS_PER_TURN === 0) await nextTurn()
   }
+  const lines = new RowLines(formatter, table)
   await keepRejected(loaded.rejected, file, options)
   try {
     await takeOver(recovery, journals, file, options)
@@ -62,7 +64,7 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
   const { expired, expiredThreads } = loaded
   const report: LoadReport = { loaded: table.size, expired, rejected: loaded.rejected.length, expiredThreads }
   log.info({ expired, rejected: report.rejected }, `Loaded ${report.loaded} sessions from ${path}`)
-  return { file, journals, lines, table, report }
+  return { file, journals, lines, formatter, table, report }
 }
 
 /** Says what the journals are good for, and keeps under another name what is not to be applied, or not as a whole. */

@@ -8,6 +8,7 @@ import type {
 } from '../store.ts'
 import { TurnLocks } from '../turn-lock.ts'
 import { realFiles } from './files.ts'
+import type { RowText } from './row-text.ts'
 import { checkOptions, closeFile, openFile, type CsvSessionStoreOptions, type Opened } from './open.ts'
 
 type State =
@@ -84,12 +85,12 @@ export class CsvSessionStore implements SessionStore {
     return this.#table.count()
   }
 
-  async create (session: Session): Promise<void> {
-    await this.#change((changes) => { changes.add(session) })
+  create (session: Session): Promise<void> {
+    return this.#change((changes) => { changes.add(session) })
   }
 
-  async continueOrCreate (userId: string, platform: string, create: () => Session): Promise<{ session: Session, isNew: boolean }> {
-    return await this.#change((changes) => {
+  continueOrCreate (userId: string, platform: string, create: () => Session): Promise<{ session: Session, isNew: boolean }> {
+    return this.#change((changes) => {
       const latest = changes.findLatest(userId, platform)
       if (latest !== undefined) return { session: latest, isNew: false }
       const session = create()
@@ -98,16 +99,16 @@ export class CsvSessionStore implements SessionStore {
     })
   }
 
-  async update (sessionId: string, change: (session: Session) => Session): Promise<Session> {
-    return await this.#change((changes) => changes.update(sessionId, change))
+  update (sessionId: string, change: (session: Session) => Session): Promise<Session> {
+    return this.#change((changes) => changes.update(sessionId, change))
   }
 
-  async delete (sessionId: string): Promise<Session | undefined> {
-    return await this.#change((changes) => changes.remove(sessionId))
+  delete (sessionId: string): Promise<Session | undefined> {
+    return this.#change((changes) => changes.remove(sessionId))
   }
 
-  async removeSilentSince (cutoffMs: number, limit: number): Promise<Session[]> {
-    return await this.#change((changes) => changes.removeSilentSince(cutoffMs, limit))
+  removeSilentSince (cutoffMs: number, limit: number): Promise<Session[]> {
+    return this.#change((changes) => changes.removeSilentSince(cutoffMs, limit))
   }
 
   async lock (sessionId: string, options?: LockOptions): Promise<SessionLock> {
@@ -115,12 +116,12 @@ export class CsvSessionStore implements SessionStore {
   }
 
   /** Reads are served until the last change under way is saved. */
-  get #table (): SessionTable {
+  get #table (): SessionTable<RowText> {
     if ((this.#state.name === 'open' || this.#state.name === 'closing') && this.#state.opened !== undefined) return this.#state.opened.table
     throw this.#refusal()
   }
 
-  #change<T> (change: (changes: Changes<string>) => T): Promise<T> {
+  #change<T> (change: (changes: Changes<RowText>) => T): Promise<T> {
     return this.#state.name === 'open' ? this.#state.opened.commit.change(change) : Promise.reject(this.#refusal())
   }
 

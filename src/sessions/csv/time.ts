@@ -5,7 +5,10 @@ const MAX_MS = Date.parse('9999-12-31T23:59:59.999Z')
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const ZERO = '0'.charCodeAt(0)
+/** Parts of a time of day, ready to be joined: minutes of the day, seconds, milliseconds. */
 const TWO_DIGITS = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
+const MINUTES = Array.from({ length: 24 * 60 }, (_, minute) => `${TWO_DIGITS[Math.floor(minute / 60)]}:${TWO_DIGITS[minute % 60]}:`)
+const MILLISECONDS = Array.from({ length: 1000 }, (_, ms) => `.${String(ms).padStart(3, '0')}Z`)
 
 /** The form in which times are written. */
 const OWN_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
@@ -13,7 +16,7 @@ const OWN_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 /** Reads an ISO 8601 time, UTC unless it says otherwise, as milliseconds since the epoch; undefined if it is none. Cuts off microseconds. */
 export function parseTime (text: string): number | undefined {
   if (OWN_TIME.test(text)) {
-    const timeMs = parseOnLastDay(text)
+    const timeMs = parseOnDay(text, text.startsWith(recent[0].text) ? recent[0] : recent[1])
     if (timeMs !== undefined) return timeMs
   }
   const [, day, minute, second = '00', fraction = '', zone = 'Z'] = ISO_TIME.exec(text) ?? []
@@ -24,21 +27,20 @@ export function parseTime (text: string): number | undefined {
   if (new Date(localMs).getUTCDate() !== Number(day.slice(8))) return undefined
   const timeMs = zone === 'Z' ? localMs : Date.parse(`${local}${zone.slice(0, 3)}:${zone.slice(-2)}`)
   if (!isTime(timeMs)) return undefined
-  const startMs = Math.floor(timeMs / DAY_MS) * DAY_MS
-  if (startMs !== lastDay.startMs) lastDay = nameDay(startMs)
+  findDay(Math.floor(timeMs / DAY_MS) * DAY_MS)
   return timeMs
 }
 
-/** The day that was written or read last: nearly all times of a file are of one day, and its name is what costs. */
-let lastDay = nameDay(0)
+interface Day { readonly startMs: number, readonly text: string }
+
+/** Two days that were written or read last: nearly all times of a file are of one or two days, and their names are what costs. */
+let recent: readonly [Day, Day] = [nameDay(0), nameDay(0)]
 
 /** Writes milliseconds since the epoch as ISO 8601, UTC with milliseconds and `Z`. */
 export function formatTime (timeMs: number): string {
-  const startMs = Math.floor(timeMs / DAY_MS) * DAY_MS
-  if (startMs !== lastDay.startMs) lastDay = nameDay(startMs)
+  const { startMs, text } = findDay(Math.floor(timeMs / DAY_MS) * DAY_MS)
   const ms = timeMs - startMs
-  return lastDay.text + TWO_DIGITS[Math.floor(ms / 3_600_000)] + ':' + TWO_DIGITS[Math.floor(ms / 60_000) % 60] + ':' +
-    TWO_DIGITS[Math.floor(ms / 1000) % 60] + '.' + String(ms % 1000).padStart(3, '0') + 'Z'
+  return `${text}${MINUTES[Math.floor(ms / 60_000)]}${TWO_DIGITS[Math.floor(ms / 1000) % 60]}${MILLISECONDS[ms % 1000]}`
 }
 
 /** Whether a time has a form with four digits for the year. */
@@ -51,13 +53,20 @@ export function formatFileTime (timeMs: number): string {
   return formatTime(timeMs).replace(/[-:.]/g, '')
 }
 
-function nameDay (startMs: number): { readonly startMs: number, readonly text: string } {
+function findDay (startMs: number): Day {
+  const [last, other] = recent
+  if (last.startMs === startMs) return last
+  if (other.startMs === startMs) return other
+  recent = [nameDay(startMs), last]
+  return recent[0]
+}
+
+function nameDay (startMs: number): Day {
   return { startMs, text: new Date(startMs).toISOString().slice(0, -'hh:mm:ss.mmmZ'.length) }
 }
 
-/** Of a time in our own form on the day that was written or read last; undefined of any other. */
-function parseOnLastDay (text: string): number | undefined {
-  const { startMs, text: day } = lastDay
+/** Of a time in our own form on this day; undefined of any other. */
+function parseOnDay (text: string, { startMs, text: day }: Day): number | undefined {
   if (!text.startsWith(day)) return undefined
   const start = day.length
   const hour = readDigits(text, start, 2)

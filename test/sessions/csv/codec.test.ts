@@ -3,15 +3,18 @@ import t from 'tap'
 import { createRowFormatter, parseRecords } from '../../../src/sessions/csv/codec.ts'
 import { COLUMNS, parseHeader } from '../../../src/sessions/csv/header.ts'
 import { formatJsonObject, parseJsonObject } from '../../../src/sessions/csv/json.ts'
-import { checkSession, formatCells, isOwnRow, parseRow, RowError } from '../../../src/sessions/csv/row.ts'
+import { checkSession, formatCells, parseRow, readOwnRow, RowError } from '../../../src/sessions/csv/row.ts'
+import { cutOwnLine, formatLine, RowFormatter } from '../../../src/sessions/csv/row-text.ts'
 import { scanLine } from '../../../src/sessions/csv/scan.ts'
 import { formatTime, parseTime } from '../../../src/sessions/csv/time.ts'
 import type { Session } from '../../../src/sessions/session.ts'
+import { makeSession, START_MS } from '../../fixtures/sessions.ts'
 
 const NASTY = ['"', '""', ',', '\r', '\n', '\r\n', '\0', '\uFEFF', '\ud800', '\udc00', '=', '+', '-', '@', '\t', ' ', '|', '\u2028', '\u2029', '\u0085', '\u007f', '\v', ';', 'é', '🚀', 'a']
 const nastyText = fc.array(fc.oneof(fc.constantFrom(...NASTY), fc.string({ unit: 'binary' })), { maxLength: 8 }).map((parts) => parts.join(''))
 const formatRow = createRowFormatter()
 const extraColumns = ['note', '']
+const formatter = new RowFormatter(extraColumns)
 const header = parseHeader('sessions.csv', [...COLUMNS, ...extraColumns])
 
 const session: fc.Arbitrary<Session> = fc.record({
@@ -41,7 +44,7 @@ t.test('whatever is not refused comes back from its line as it was, and from the
     if (good.length === 0) return
     accepted += good.length
     const lines = good.map((one) => formatRow(formatCells(one, extraColumns)))
-    t.equal(lines.length, good.length)
+    t.same(good.map((one) => formatLine({ session: one, row: formatter.format(one) })), lines)
     const stored = lines.map((line) => Buffer.from(line).toString())
     for (const line of stored) t.notMatch(line, /[\r\n\u2028\u2029\u0085\0]/)
     const rows = await parseRecords(stored)
@@ -64,16 +67,18 @@ t.test('a line in our own form is written back as it is, and lines that we write
       return
     }
     const written = formatRow(formatCells(one, []))
-    plainLines += Number(!isOwnRow(written) && !/[\s"|]/.test(one.userId) && !one.userId.includes(','))
+    plainLines += Number(readOwnRow(written) === undefined && !/[\s"|]/.test(one.userId) && !one.userId.includes(','))
     const line = edits.reduce((text, { at, cut, put }) => {
       const place = Math.floor(at * text.length)
       return text.slice(0, place) + put + text.slice(place + cut)
     }, written)
-    if (!isOwnRow(line)) return
-    const [cells] = await parseRecords([line])
-    t.equal(cells?.length, COLUMNS.length)
+    const cells = readOwnRow(line)
+    if (cells === undefined) return
+    t.strictSame([cells], await parseRecords([line]), 'fast-csv reads the same')
+    const { head, tail } = cutOwnLine(line)
+    t.equal(head + cells[COLUMNS.indexOf('last_activity')] + tail, line)
     try {
-      const read = parseRow(cells ?? [], ownHeader, () => 'fresh', { isOwn: true })
+      const read = parseRow(cells, ownHeader, () => 'fresh', { isOwn: true })
       own++
       checkSession(read, [])
       t.equal(formatRow(formatCells(read, [])), line)
@@ -85,6 +90,24 @@ t.test('a line in our own form is written back as it is, and lines that we write
   }), { numRuns: 3000 })
   t.equal(plainLines, 0, 'each line that we write with a plain user id is in our form')
   t.ok(own > 100, `${own} lines were`)
+})
+
+t.test('a session that was written before is written like a new one, whatever changed', async (t) => {
+  const one = makeSession({ extra: { note: 'n', '': '' } })
+  const before = { session: one, row: formatter.format(one) }
+  const format = (changed: Session): string => formatLine({ session: changed, row: formatter.format(changed, before) })
+  const afresh = (changed: Session): string => formatLine({ session: changed, row: formatter.format(changed) })
+  t.equal(formatter.format({ ...one, lastActivityMs: START_MS + 1 }, before), before.row, 'but for a new activity, of which the time alone is new')
+  const changes: Array<Partial<Session>> = [
+    { lastActivityMs: START_MS + 86_400_000 }, { sessionId: 'other' }, { userId: 'other' }, { platform: 'other' }, { threadId: 'other' },
+    { createdAtMs: START_MS - 1 }, { pendingApproval: { a: 1 } }, { metadata: { a: '"' } }, { extra: { note: 'other', '': '' } }
+  ]
+  for (const change of changes) {
+    const changed = { ...one, ...change }
+    t.equal(format(changed), afresh(changed))
+    t.not(format(changed), format(one), Object.keys(change).join())
+  }
+  t.throws(() => format({ ...one, lastActivityMs: NaN }), { code: 'REQUEST_INVALID', message: 'last_activity is not a time' })
 })
 
 /** Metadata with `__proto__` in it compares by its text. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { RowLines } from '../../../src/sessions/csv/row-lines.ts'
+import { formatFile } from '../../../src/sessions/csv/file-text.ts'
 import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
 import { writePlainProgram } from '../../fixtures/plain-program.ts'
@@ -40,7 +40,7 @@ function setUp (t: Test, pool: number): Setting {
   const folder = makeFolder(t)
   const path = join(folder, 'sessions.csv')
   const versions = Array.from({ length: Math.floor(pool * 5 / 6) }, (_, index) => [`s-${index}`, 0] as const)
-  writeFileSync(path, formatFile(versions))
+  writeFileSync(path, formatVersions(versions))
   const log = makeLog()
   const open = async (): Promise<CsvSessionStore> => {
     const store = new CsvSessionStore({ path, timeoutMs: 1e12, fsync: 'always', log })
@@ -51,12 +51,9 @@ function setUp (t: Test, pool: number): Setting {
   return { folder, path, ledger: join(folder, 'ledger'), versions, log, open }
 }
 
-function formatFile (versions: Iterable<readonly [string, number]>): Buffer {
-  const lines = new RowLines([])
-  for (const [sessionId, version] of versions) {
-    lines.put(sessionId, lines.format(makeSession({ sessionId, userId: `telegram_${sessionId}`, ...versionFields(version) })))
-  }
-  return Buffer.concat([...lines.chunks()])
+function formatVersions (versions: Iterable<readonly [string, number]>): Buffer {
+  const sessions = [...versions].map(([sessionId, version]) => makeSession({ sessionId, userId: `telegram_${sessionId}`, ...versionFields(version) }))
+  return Buffer.concat([...formatFile(sessions.map((session) => ({ session })), [])])
 }
 
 const seeAll = async (store: CsvSessionStore): Promise<Array<readonly [string, number]>> =>
@@ -140,12 +137,12 @@ for (const [way, restore, expected] of [
     const setting = setUp(t, 1800)
     const { folder, path, log, open } = setting
     const backup = join(folder, 'backup.csv')
-    writeFileSync(backup, formatFile([['s-1', 7], ['s-2', 8]]))
+    writeFileSync(backup, formatVersions([['s-1', 7], ['s-2', 8]]))
     const journal = await killWithJournal(t, setting)
     restore(backup, path)
     const store = await open()
     t.same(await seeAll(store), expected)
-    t.equal(readFileSync(path, 'utf8'), formatFile(expected).toString())
+    t.equal(readFileSync(path, 'utf8'), formatVersions(expected).toString())
     const aside = readdirSync(folder).filter((name) => name.startsWith('sessions_journal_'))
     t.ok(aside.some((name) => readFileSync(join(folder, name), 'utf8') === journal), 'no byte of the journal is lost')
     t.ok(log.lines.some((line) => line.startsWith('warn: A journal beside')))

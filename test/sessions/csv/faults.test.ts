@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { realFiles } from '../../../src/sessions/csv/files.ts'
-import { RowLines } from '../../../src/sessions/csv/row-lines.ts'
+import { formatFile } from '../../../src/sessions/csv/file-text.ts'
 import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import type { StoreStatus } from '../../../src/sessions/store.ts'
 import { makeFailingFiles } from '../../fixtures/failing-files.ts'
@@ -34,12 +34,9 @@ type Versions = ReadonlyArray<readonly [string, number]>
 
 /** Writes a session file and returns what is in it. */
 function writeSessions (path: string, pool: number): Versions {
-  const lines = new RowLines([])
   const versions = Array.from({ length: Math.floor(pool * 5 / 6) }, (_, index) => [`s-${index}`, 0] as const)
-  for (const [sessionId, version] of versions) {
-    lines.put(sessionId, lines.format(makeSession({ sessionId, userId: `telegram_${sessionId}`, ...versionFields(version) })))
-  }
-  writeFileSync(path, Buffer.concat([...lines.chunks()]))
+  const sessions = versions.map(([sessionId, version]) => makeSession({ sessionId, userId: `telegram_${sessionId}`, ...versionFields(version) }))
+  writeFileSync(path, Buffer.concat([...formatFile(sessions.map((session) => ({ session })), [])]))
   return versions
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
-import { RowLines } from '../../../src/sessions/csv/row-lines.ts'
+import { formatFile } from '../../../src/sessions/csv/file-text.ts'
 import type { Session } from '../../../src/sessions/session.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
 import { EDITS, editText } from '../../fixtures/session-edits.ts'
@@ -152,19 +152,17 @@ async function run (folder: string, text: string, events: readonly Event[]): Pro
 
 // --- from what it starts
 
-function formatFile (sessions: number, makeMetadata: () => Record<string, unknown>): string {
-  const lines = new RowLines([])
-  for (let index = 0; index < sessions; index++) {
-    const sessionId = `b-${index}`
-    lines.put(sessionId, lines.format(makeSession({ sessionId, userId: 'api_0', platform: 'api', lastActivityMs: START_MS - index * 40, metadata: makeMetadata() })))
-  }
-  return Buffer.concat([...lines.chunks()]).toString()
+function formatSessions (count: number, makeMetadata: () => Record<string, unknown>): string {
+  const sessions = Array.from({ length: count }, (_, index) => makeSession({
+    sessionId: `b-${index}`, userId: 'api_0', platform: 'api', lastActivityMs: START_MS - index * 40, metadata: makeMetadata()
+  }))
+  return Buffer.concat([...formatFile(sessions.map((session) => ({ session })), [])]).toString()
 }
 
 for (const [table, text] of Object.entries({
-  'no sessions': formatFile(0, () => ({})),
-  'a thousand sessions and a few': formatFile(1004, () => ({})),
-  'sessions of more than a mebibyte': formatFile(76, () => ({ text: 'x'.repeat(14 * 1024) }))
+  'no sessions': formatSessions(0, () => ({})),
+  'a thousand sessions and a few': formatSessions(1004, () => ({})),
+  'sessions of more than a mebibyte': formatSessions(76, () => ({ text: 'x'.repeat(14 * 1024) }))
 })) {
   t.test(`beginning with ${table}, whatever happens, the store is what a Map would be`, async (t) => {
     const root = makeFolder(t)
