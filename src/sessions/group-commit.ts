@@ -2,8 +2,8 @@ import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 
 const RETRY_AFTER_SECONDS = 5
-/** What is evaluated, formatted and applied before the event loop gets its turn: a few milliseconds' worth. */
-const MAX_GROUP = 256
+/** What is evaluated, formatted and applied before the event loop gets its turn: a few milliseconds' worth, however long the rows. */
+const MAX_GROUP = { changes: 256, ms: 4 }
 
 /** What a group of changes is made of and saved with. */
 export interface GroupCommitOptions<Group extends { readonly size: number }> {
@@ -17,7 +17,7 @@ export interface GroupCommitOptions<Group extends { readonly size: number }> {
   /** Says an error of `save` in words for an operator, without a path. */
   readonly explain: (error: unknown) => string
   /** Pause between two attempts to save again while nothing else asks for it. */
-  readonly retryMs: number
+  readonly retryMs: () => number
   readonly log: Log
 }
 
@@ -73,9 +73,7 @@ export class GroupCommit<Group extends { readonly size: number }> {
     await Promise.resolve()
     while (this.#queue.length > 0 || this.#isWoken) {
       if (this.#isWoken) await this.#maintain()
-      const group = this.#queue.length > MAX_GROUP ? this.#queue.splice(0, MAX_GROUP) : this.#queue
-      if (group === this.#queue) this.#queue = []
-      if (group.length > 0) await this.#commit(group)
+      if (this.#queue.length > 0) await this.#commit()
     }
     this.#work = undefined
   }
@@ -90,10 +88,17 @@ export class GroupCommit<Group extends { readonly size: number }> {
     }
   }
 
-  async #commit (waiters: ReadonlyArray<Waiter<Group>>): Promise<void> {
+  async #commit (): Promise<void> {
+    const waiters: Array<Waiter<Group>> = []
     try {
       const group = this.#options.begin()
-      for (const waiter of waiters) waiter.evaluate(group)
+      const endsAt = performance.now() + MAX_GROUP.ms
+      for (const waiter of this.#queue) {
+        waiter.evaluate(group)
+        waiters.push(waiter)
+        if (waiters.length === MAX_GROUP.changes || performance.now() > endsAt) break
+      }
+      this.#queue.splice(0, waiters.length)
       if (group.size > 0) {
         await this.#options.save(group)
         this.#recover()
@@ -111,9 +116,12 @@ export class GroupCommit<Group extends { readonly size: number }> {
     const reason = this.#options.explain(error)
     if (this.#failure !== reason) this.#options.log.error({ err: error }, `Sessions cannot be saved: ${reason}`)
     this.#failure = reason
-    clearTimeout(this.#retryTimer)
-    if (this.#isStopped) return
-    this.#retryTimer = setTimeout(() => { this.wake() }, this.#options.retryMs)
+    // One that is set stays: changes that keep failing must not put the next attempt off.
+    if (this.#isStopped || this.#retryTimer !== undefined) return
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined
+      this.wake()
+    }, this.#options.retryMs())
     // A process that has nothing else to do may end.
     this.#retryTimer.unref()
   }
@@ -122,6 +130,7 @@ export class GroupCommit<Group extends { readonly size: number }> {
     if (this.#failure === undefined) return
     this.#failure = undefined
     clearTimeout(this.#retryTimer)
+    this.#retryTimer = undefined
     this.#options.log.info({}, 'Sessions can be saved again')
   }
 }

@@ -1,27 +1,33 @@
 import { createHash } from 'node:crypto'
-import { basename, dirname, extname, join } from 'node:path'
-import { isCoded } from '../../errors.ts'
+import { dirname } from 'node:path'
+import { isCoded, ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
-import type { FileOperations, FileState } from './files.ts'
+import { Aside, type AsideOptions } from './aside.ts'
+import type { FileState, OpenFile } from './files.ts'
 import { readFile, readLines, type Line } from './lines.ts'
 import { ifPresent } from './path.ts'
 import { ignoreErrors, syncFolder, writeNewFile, type WrittenFile } from './rewrite.ts'
-import { formatFileTime } from './time.ts'
 
 /** What others did to the file since it was last read or written here. */
 export type ForeignChange = 'none' | 'changed' | 'removed'
 
 /** What the session file is made with. */
-export interface SessionFileOptions {
-  readonly files: FileOperations
-  /** Links resolved: a rename replaces a link, not what it points to. */
-  readonly realPath: string
-  /** The name under which the file is configured; files kept beside it are named after it. */
-  readonly name: string
-  readonly isSynced: boolean
-  readonly now: () => number
+export interface SessionFileOptions extends AsideOptions {
   readonly log: Log
 }
+
+/** A file that was found at the start, or written since, and that may stand there. */
+interface Version {
+  readonly sha256: string
+  /** How it looks; undefined if only its content tells that it is this one. */
+  readonly state: FileState | undefined
+  /** Whether it is about to get its name, which changes its ctime and nothing else. */
+  readonly isIncoming?: boolean
+}
+
+/** Somebody may write faster than we read, or keep, what they wrote. */
+const MAX_KEPT_AT_ONCE = 3
+const MAX_READS = 5
 
 /**
  * The session file, as a whole.
@@ -32,16 +38,17 @@ export interface SessionFileOptions {
  * *Not promised.* A change by others between the last look and the rename, some hundred microseconds later, is lost.
  */
 export class SessionFile {
+  /** Where what is not to be lost goes. */
+  readonly aside: Aside
   readonly #options: SessionFileOptions
-  /** How the file looked when it was last found to be ours. */
-  #state: FileState | undefined
-  /** The checksums that our file can have: two while a rename failed and may have happened all the same. */
-  #ours: readonly string[] = []
+  /** Ours: two while the file is being renamed, or when a rename failed and may have happened all the same; none if there is no file. */
+  #ours: readonly Version[] = []
   /** The checksum of what others wrote and is kept already. */
   #kept: string | undefined
 
   constructor (options: SessionFileOptions) {
     this.#options = options
+    this.aside = new Aside(options)
   }
 
   get #temporaryPath (): string {
@@ -50,7 +57,7 @@ export class SessionFile {
 
   /** The checksums that the file can have, as far as we know: none if there is no file, two while a rename failed that may have happened. */
   get checksums (): readonly string[] {
-    return this.#ours
+    return this.#ours.map(({ sha256 }) => sha256)
   }
 
   /** Removes what a killed run left of a file that it was writing. */
@@ -58,20 +65,31 @@ export class SessionFile {
     await ifPresent(this.#options.files.remove(this.#temporaryPath))
   }
 
-  /** Reads the file, block by block of lines; undefined if there is none. */
+  /**
+   * Reads the file, block by block of lines, and makes it survive a power cut; undefined if there is none.
+   *
+   * @param visit Called again if somebody changed the file meanwhile.
+   * @throws ServiceError STORE_UNAVAILABLE if the file does not stand still.
+   */
   async read<T> (visit: (blocks: AsyncIterable<Line[]>) => Promise<T>): Promise<T | undefined> {
-    const { files, realPath } = this.#options
-    const file = await ifPresent(files.open(realPath))
-    if (file === undefined) return undefined
-    try {
-      const hash = createHash('sha256')
-      const result = await visit(readLines(file, (chunk) => { hash.update(chunk) }))
-      this.#state = await file.stat()
-      this.#ours = [hash.digest('hex')]
-      return result
-    } finally {
-      await file.close()
+    const { files, realPath, name } = this.#options
+    for (let attempt = 1; attempt <= MAX_READS; attempt++) {
+      const file = await ifPresent(files.open(realPath))
+      if (file === undefined) return undefined
+      try {
+        const before = await file.stat()
+        const hash = createHash('sha256')
+        const result = await visit(readLines(file, (chunk) => { hash.update(chunk) }))
+        const state = await file.stat()
+        if (!isSameState(before, state)) continue
+        await this.#makeDurable(file)
+        this.#ours = [{ sha256: hash.digest('hex'), state }]
+        return result
+      } finally {
+        await file.close()
+      }
     }
+    throw new ServiceError('STORE_UNAVAILABLE', { message: `${name} is being written to by another program` })
   }
 
   /**
@@ -85,8 +103,8 @@ export class SessionFile {
     chunks: () => Iterable<Buffer>, { overwrites, announce }: { overwrites: boolean, announce?: (sha256: string) => Promise<void> }
   ): Promise<{ isReplaced: boolean, workMs: number }> {
     const { files, realPath, isSynced } = this.#options
-    const { sha256, state: written, workMs } = await this.#writeTemporary(chunks)
-    const known = this.#ours
+    const { sha256, state, workMs } = await this.#writeTemporary(chunks)
+    const incoming: Version = { sha256, state, isIncoming: true }
     try {
       await announce?.(sha256)
       // As late as can be: what others do after this look is lost.
@@ -94,61 +112,24 @@ export class SessionFile {
         await files.remove(this.#temporaryPath)
         return { isReplaced: false, workMs }
       }
-      this.#state = undefined
-      this.#ours = [...known, sha256]
+      this.#ours = [...this.#ours, incoming]
       await files.rename(this.#temporaryPath, realPath)
     } catch (error) {
       await ignoreErrors(files.remove(this.#temporaryPath))
       throw error
     }
-    this.#ours = [sha256]
+    this.#ours = [incoming]
     this.#kept = undefined
     if (isSynced) await syncFolder(files, dirname(realPath))
     const now = await ifPresent(files.stat(realPath))
-    // The rename itself changes the ctime alone. Anything else is somebody's, who came since: the next look compares the content.
-    this.#state = now !== undefined && isSameState({ ...written, ctimeNs: now.ctimeNs }, now) ? now : undefined
+    // Anything else is somebody's, who came since: the next look compares the content.
+    this.#ours = [{ sha256, state: now !== undefined && isVersion(incoming, now) ? now : undefined }]
     return { isReplaced: true, workMs }
   }
 
   /** Looks whether others changed the file; equal bytes are no change. */
   async findForeignChange (): Promise<ForeignChange> {
     return (await this.#look()).change
-  }
-
-  /** Writes a file of its own beside the session file, durably and never over another one, and resolves to its name. */
-  async keep (kind: 'rejected' | 'conflict' | 'journal', chunks: () => Iterable<Buffer> | AsyncIterable<Buffer>): Promise<{ name: string, sha256: string }> {
-    const { files, realPath, isSynced } = this.#options
-    for (let attempt = 1; ; attempt++) {
-      const kept = this.#nameAside(kind, attempt)
-      try {
-        const { sha256 } = await writeNewFile(files, join(dirname(realPath), kept), chunks(), { isSynced })
-        // The session file changes next: a power cut must not leave that change alone.
-        if (isSynced) await syncFolder(files, dirname(realPath))
-        return { name: kept, sha256 }
-      } catch (error) {
-        if (!isCoded(error, 'EEXIST')) throw error
-      }
-    }
-  }
-
-  /** Gives a file beside the session file a name under which nothing of the service looks at it, and resolves to that. */
-  async setAside (path: string): Promise<string> {
-    const { files, realPath, isSynced } = this.#options
-    for (let attempt = 1; ; attempt++) {
-      const name = this.#nameAside('journal', attempt)
-      const target = join(dirname(realPath), name)
-      // A rename would replace what is there.
-      if (await ifPresent(files.lstat(target)) !== undefined) continue
-      await files.rename(path, target)
-      if (isSynced) await syncFolder(files, dirname(realPath))
-      return name
-    }
-  }
-
-  #nameAside (kind: 'rejected' | 'conflict' | 'journal', attempt: number): string {
-    const { name, now } = this.#options
-    const stem = `${basename(name, extname(name))}_${kind}_${formatFileTime(now())}${attempt === 1 ? '' : `_${attempt}`}`
-    return kind === 'journal' ? `${stem}.journal` : `${stem}.csv`
   }
 
   async #writeTemporary (chunks: () => Iterable<Buffer>): Promise<WrittenFile> {
@@ -165,34 +146,60 @@ export class SessionFile {
     }
   }
 
-  /** Resolves to false if the file is to stay as it is. */
-  async #makeWay (overwrites: boolean): Promise<boolean> {
-    const { change, sha256 } = await this.#look()
-    if (change === 'none') return true
-    if (!overwrites) return false
-    const { files, realPath, log } = this.#options
-    if (change === 'removed') {
-      log.warn({}, `${realPath} was removed by somebody else; it is written again`)
-    } else if (sha256 !== this.#kept) {
-      const kept = await this.keep('conflict', () => readFile(files, realPath))
-      this.#kept = kept.sha256
-      log.warn({ file: kept.name }, `${realPath} was changed by somebody else; it is replaced, and what it held is kept in ${kept.name}`)
-    }
-    return true
+  /** What is read from a file that nobody synced could be gone after a power cut, and what continues it with it. */
+  async #makeDurable (file: OpenFile): Promise<void> {
+    const { files, realPath, isSynced } = this.#options
+    if (!isSynced) return
+    await file.sync()
+    await syncFolder(files, dirname(realPath))
   }
 
-  async #look (): Promise<{ change: ForeignChange, sha256?: string }> {
+  /** Resolves to false if the file is to stay as it is. */
+  async #makeWay (overwrites: boolean): Promise<boolean> {
+    for (let attempt = 1; attempt <= MAX_KEPT_AT_ONCE; attempt++) {
+      const { change, sha256, version } = await this.#look()
+      if (change === 'none') {
+        this.#ours = version === undefined ? [] : [version]
+        return true
+      }
+      if (!overwrites) return false
+      if (change === 'removed') this.#options.log.warn({}, `${this.#options.realPath} was removed by somebody else; it is written again`)
+      if (change === 'removed' || sha256 === this.#kept) {
+        this.#ours = []
+        return true
+      }
+      // Which takes a while, so that there may be yet another one.
+      await this.#keepForeign()
+    }
+    throw Object.assign(new Error('Somebody else writes the file faster than it can be kept'), { code: 'EBUSY' })
+  }
+
+  async #keepForeign (): Promise<void> {
+    const { files, realPath, log } = this.#options
+    const { name, sha256 } = await this.aside.keep('conflict', () => readFile(files, realPath))
+    this.#kept = sha256
+    log.warn({ file: name }, `${realPath} was changed by somebody else; it is replaced, and what it held is kept in ${name}`)
+  }
+
+  async #look (): Promise<{ change: ForeignChange, sha256?: string, version?: Version }> {
     const { files, realPath } = this.#options
+    const known = this.#ours
     const state = await ifPresent(files.stat(realPath))
     if (state === undefined) return { change: this.#ours.length === 0 ? 'none' : 'removed' }
-    if (this.#state !== undefined && isSameState(state, this.#state)) return { change: 'none' }
+    const found = [...known, ...this.#ours].find((version) => isVersion(version, state))
+    if (found !== undefined) return { change: 'none', version: found }
     const hash = createHash('sha256')
     for await (const chunk of readFile(files, realPath)) hash.update(chunk)
     const sha256 = hash.digest('hex')
-    if (!this.#ours.includes(sha256)) return { change: 'changed', sha256 }
-    this.#state = state
-    return { change: 'none' }
+    if (![...known, ...this.#ours].some((version) => version.sha256 === sha256)) return { change: 'changed', sha256 }
+    const version = { sha256, state }
+    this.#ours = this.#ours.map((one) => one.sha256 === sha256 ? version : one)
+    return { change: 'none', version }
   }
+}
+
+function isVersion ({ state, isIncoming = false }: Version, now: FileState): boolean {
+  return state !== undefined && isSameState(isIncoming ? { ...state, ctimeNs: now.ctimeNs } : state, now)
 }
 
 function isSameState (a: FileState, b: FileState): boolean {

@@ -50,9 +50,9 @@ export function formatChanges (changes: ChangedRows): string[] {
   return lines
 }
 
-/** The bytes of one record, and the checksum that the next one goes on from. */
+/** The bytes of one record, which may have no lines, and the checksum that the next one goes on from. */
 export function formatRecord (lines: readonly string[], checksum: number): { bytes: Buffer, checksum: number } {
-  const bytes = Buffer.from(`${lines.join('\n')}\n~00000000\n`)
+  const bytes = Buffer.from([...lines, '~00000000', ''].join('\n'))
   const end = bytes.length - END_BYTES
   const own = crc32(bytes.subarray(0, end), checksum)
   bytes.write(formatChecksum(own), end + 1)

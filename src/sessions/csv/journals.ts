@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { isCoded } from '../../errors.ts'
 import { formatFile } from './journal-text.ts'
 import { Journal, type JournalOptions, type JournalOrigin } from './journal.ts'
 import { ifPresent } from './path.ts'
@@ -15,8 +16,8 @@ export class Journals {
   readonly #options: JournalOptions
   readonly #paths: { current: string, older: string }
   #current: { readonly journal: Journal, readonly path: string } | undefined
-  /** Journals that nothing is written to any more, and that are to go before the current one does. */
-  #closed: readonly string[] = []
+  /** Whether there is one before it, that nothing is written to any more. */
+  #hasOlder = false
 
   constructor (realPath: string, options: JournalOptions) {
     this.#options = options
@@ -25,7 +26,7 @@ export class Journals {
 
   /** Whether there is none, so that the file alone is the whole. */
   get isEmpty (): boolean {
-    return this.#current === undefined && this.#closed.length === 0
+    return this.#current === undefined && !this.#hasOlder
   }
 
   /** Whether a record could not be written and the journal takes no more: only a complete new file helps. */
@@ -41,7 +42,7 @@ export class Journals {
   /** Goes on with what a recovery found, until it is dropped. */
   async adopt ({ fitting, spent }: Recovery): Promise<void> {
     const last = fitting.at(-1)
-    this.#closed = [...spent, ...fitting.slice(0, -1).map(({ path }) => path)]
+    this.#hasOlder = spent.length > 0 || fitting.length > 1
     if (last !== undefined) this.#current = { path: last.path, journal: await Journal.resume(last.path, last.id, last.end, this.#options) }
   }
 
@@ -63,14 +64,14 @@ export class Journals {
    */
   async rotate (): Promise<void> {
     const current = this.#current
-    if (current === undefined || this.#closed.length > 0) return
+    if (current === undefined || this.#hasOlder) return
     const { journal } = current
     const { older } = this.#paths
     // Where an earlier attempt failed half-way, it has its new name already.
-    if (current.path !== older) await this.#options.files.rename(current.path, older)
+    if (current.path !== older) await this.#putAside(current.journal)
     this.#current = { journal, path: older }
     this.#current = await this.#create({ files: [], predecessor: journal.id })
-    this.#closed = [older]
+    this.#hasOlder = true
     await journal.close()
   }
 
@@ -81,22 +82,35 @@ export class Journals {
 
   /** Removes what the file holds as a whole since the last `rotate`. */
   async dropOlder (): Promise<void> {
-    for (const path of this.#closed) await ifPresent(this.#options.files.remove(path))
-    this.#closed = []
+    await ifPresent(this.#options.files.remove(this.#paths.older))
+    this.#hasOlder = false
   }
 
-  /** Removes all of them: the file holds the whole. The older one first: alone, it would not fit the file. */
+  /** Removes all of them, under whichever name: the file holds the whole. The older one first: alone, it would not fit the file. */
   async drop (): Promise<void> {
+    await this.#current?.journal.close()
     await this.dropOlder()
-    if (this.#current === undefined) return
-    await this.#current.journal.close()
-    await ifPresent(this.#options.files.remove(this.#current.path))
+    await ifPresent(this.#options.files.remove(this.#paths.current))
     this.#current = undefined
   }
 
   /** Lets go of the files and leaves them there. */
   async close (): Promise<void> {
     await this.#current?.journal.close()
+  }
+
+  async #putAside (journal: Journal): Promise<void> {
+    const { files, isSynced } = this.#options
+    const { current, older } = this.#paths
+    try {
+      await files.rename(current, older)
+    } catch (error) {
+      // Whoever took its name took it from the next start as well: only a complete new file saves what is in it.
+      if (isCoded(error, 'ENOENT')) await journal.close()
+      throw error
+    }
+    // Else a power cut may keep the name of the next journal, and not this one's.
+    if (isSynced) await syncFolder(files, dirname(older))
   }
 
   async #create (from: JournalOrigin): Promise<{ journal: Journal, path: string }> {

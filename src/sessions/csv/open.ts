@@ -74,7 +74,7 @@ export async function closeFile (opened: Opened, { path, log }: Required<CsvSess
     await saver.stop()
     const change = await file.findForeignChange()
     if (change === 'none') return
-    const fields = { file: lines.size === 0 ? undefined : (await file.keep('conflict', () => lines.chunks())).name }
+    const fields = { file: lines.size === 0 ? undefined : (await file.aside.keep('conflict', () => lines.chunks())).name }
     log.warn(fields, `${path} was ${change} by somebody else and stays so; the sessions of this run are kept in ${fields.file ?? 'no file: there are none'}`)
     await journals.drop()
   } catch (error) {
@@ -97,7 +97,7 @@ function join (
     apply: (changes) => { changes.apply() },
     maintain: () => saver.maintain(),
     explain: explainErrno,
-    retryMs,
+    retryMs: () => saver.retryMs,
     log
   })
   return { commit, saver }

@@ -1,6 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FileOperations } from './files.ts'
 import { readJournal, type JournalContent } from './journal-reader.ts'
 import { ifPresent } from './path.ts'
+
+/** Joined before the event loop gets its turn: less than a millisecond's worth. */
+const CHANGES_PER_TURN = 1000
 
 /** Where the journal of a file is, and where it is put when the next one begins. */
 export function journalPaths (realPath: string): { current: string, older: string } {
@@ -19,7 +23,7 @@ export interface Recovery {
   readonly changes: ReadonlyMap<string, string | undefined>
   /** The journals that these come from, in their order. */
   readonly fitting: readonly FittingJournal[]
-  /** Journals that the file holds as a whole already, and empty ones: they may go. */
+  /** Journals that the file holds as a whole already, and those that hold nothing: they may go. */
   readonly spent: readonly string[]
   /** Journals that are to be kept under another name, and why. */
   readonly strangers: ReadonlyArray<{ readonly path: string, readonly reason: string }>
@@ -47,16 +51,38 @@ export async function readJournals (files: FileOperations, realPath: string, sha
   const found = [await find(files, paths.older), await find(files, paths.current)].filter((journal) => journal !== undefined)
   const fitting = findFitting(found.map(toFitting).filter((journal) => journal !== undefined), sha256)
   const last = fitting.at(-1)
-  const changes = new Map(fitting.flatMap((journal) => [...journal.changes]))
+  const changes = await joinChanges(fitting)
   const others = found.filter(({ path }) => fitting.every((journal) => journal.path !== path))
   const isSpent = ({ content, isEmpty }: FoundJournal): boolean =>
-    isEmpty || (content?.header !== undefined && content.header.id === last?.header?.predecessor)
+    isEmpty || (content?.header !== undefined && (content.header.id === last?.header?.predecessor || holdsNothing(content)))
   return {
     changes,
     fitting,
     spent: others.filter(isSpent).map(({ path }) => path),
     strangers: others.filter((journal) => !isSpent(journal)).map((journal) => ({ path: journal.path, reason: explain(journal, fitting, sha256) }))
   }
+}
+
+/** What a journal holds from its birth to its first record. */
+function holdsNothing ({ changes, rest }: JournalContent): boolean {
+  return changes.size === 0 && rest === 0
+}
+
+/** Those of the last journal win. */
+async function joinChanges (journals: readonly FittingJournal[]): Promise<Recovery['changes']> {
+  const [only] = journals
+  if (only !== undefined && journals.length === 1) return only.changes
+  const joined = new Map<string, string | undefined>()
+  let left = CHANGES_PER_TURN
+  for (const { changes } of journals) {
+    for (const [sessionId, line] of changes) {
+      joined.set(sessionId, line)
+      if (--left > 0) continue
+      left = CHANGES_PER_TURN
+      await nextTurn()
+    }
+  }
+  return joined
 }
 
 function findFitting (journals: readonly FittingJournal[], sha256: string | undefined): FittingJournal[] {

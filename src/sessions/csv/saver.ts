@@ -30,22 +30,24 @@ export interface SessionSaverOptions {
  * Makes groups of changes durable, one group at a time.
  *
  * *Promise.* While the table is small, the file holds a group when `save` resolves. Beyond, the journal holds it, and the file follows: a rewrite
- * begins a quarter of a second after the first change that it lacks; where it takes long, later.
- * After a failure the next `maintain` writes a complete new file.
+ * begins a quarter of a second after the first change that it lacks; where it takes long, later. What somebody else made of the file stays until a
+ * session changes after that; that change then finds it, and has the file of its own before it is acknowledged.
+ * After a failure nothing is acknowledged before the disk has taken a record of a sound journal, or else a complete new file.
  *
  * *Not promised.* That a change which was refused is gone: where the disk fails while a change is taken back, it may be found after a crash.
  */
 export class SessionSaver {
   readonly #options: SessionSaverOptions
   #isTroubled = false
+  /** Why no complete file could be written; the next attempt is for `maintain`, since each writes the whole table. */
+  #refusal: { readonly cause: unknown } | undefined
   #lag: string | undefined
   /** Whether the journal holds what the file lacks. */
   #isBehind = false
   #rewriting: Promise<void> | undefined
   #rewriteTimer: NodeJS.Timeout | undefined
-  #restMs = LAG.minMs
-  /** Somebody else changed the file: it stays as they left it until a session changes after that. */
-  #foreign: 'none' | 'found' | 'superseded' = 'none'
+  /** How long the last rewrite kept the event loop busy. */
+  #workMs = 0
   #isStopped = false
 
   constructor (options: SessionSaverOptions) {
@@ -57,21 +59,16 @@ export class SessionSaver {
     return this.#lag
   }
 
-  /** Makes a group durable. Neither this nor `maintain` may be called before the last call settled and its changes are in the lines. */
+  /** Pause before what failed is tried again: an attempt may cost as much as a rewrite. */
+  get retryMs (): number {
+    return Math.max(this.#options.retryMs, LAG.leastPerWork * this.#workMs)
+  }
+
+  /** Makes a group durable. Neither this nor `maintain` may be called before the last call settled and its changes are in the table. */
   async save (changes: ChangedRows): Promise<void> {
-    const { file, journals, lines } = this.#options
     try {
-      // What was refused may be in the file, or in what is left of the journal.
-      if (journals.isBroken || (this.#isTroubled && journals.isEmpty)) await this.#rewriteNow({ overwrites: true })
-      if (lines.isWithin(EXACT, changes)) {
-        if (!journals.isEmpty) await this.#rewriteNow({ overwrites: true })
-        await file.replace(() => lines.chunks(changes), { overwrites: true })
-        this.#foreign = 'none'
-      } else {
-        await journals.start(file.checksums)
-        await journals.append(formatChanges(changes))
-        this.#fallBehind()
-      }
+      if (this.#options.lines.isWithin(EXACT, changes)) await this.#saveInFile(changes)
+      else await this.#saveInJournal(changes)
       this.#isTroubled = false
     } catch (error) {
       this.#isTroubled = true
@@ -79,35 +76,61 @@ export class SessionSaver {
     }
   }
 
-  /** Writes what is due: after a failure the complete file, else what the journal is ahead. */
+  /** Writes what is due: after a failure what tells that the disk works again, else what the journal is ahead. */
   async maintain (): Promise<void> {
+    this.#refusal = undefined
     // A journal breaks without a group being refused where the checksum of the new file could not be recorded.
-    if (this.#isTroubled || this.#options.journals.isBroken) {
-      await this.#rewriteNow({ overwrites: this.#foreign === 'superseded' })
-      this.#isTroubled = false
-    } else if (this.#isBehind && this.#rewriting === undefined && this.#foreign !== 'found') {
-      await this.#beginRewrite()
-    }
+    if (this.#isFileNeeded) await this.#rewriteForAll({ overwrites: false })
+    // The journal is sound, and holds nothing that was refused.
+    else if (this.#isTroubled) await this.#options.journals.append([])
+    else if (this.#isBehind && this.#rewriting === undefined) await this.#beginRewrite()
+    this.#isTroubled = false
   }
 
   /** Brings the file up to date, after the last `save`, and removes the journal. Where somebody else changed the file, all stays as it is. */
   async stop (): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#rewriteTimer)
-    if (!this.#options.journals.isEmpty) await this.#rewriteNow({ overwrites: this.#foreign === 'superseded' })
+    if (this.#isTroubled || !this.#options.journals.isEmpty) await this.#rewriteNow({ overwrites: false })
   }
 
-  #fallBehind (): void {
-    const isStanding = !this.#isBehind || this.#foreign === 'found'
-    if (this.#foreign === 'found') this.#foreign = 'superseded'
+  /** What was refused may be in the file, or in what is left of the journal. */
+  get #isFileNeeded (): boolean {
+    const { journals } = this.#options
+    return journals.isBroken || (this.#isTroubled && journals.isEmpty)
+  }
+
+  async #saveInFile (changes: ChangedRows): Promise<void> {
+    const { file, journals, lines } = this.#options
+    if (!journals.isEmpty) await this.#rewriteNow({ overwrites: true })
+    await file.replace(() => lines.chunks(changes), { overwrites: true })
+  }
+
+  async #saveInJournal (changes: ChangedRows): Promise<void> {
+    const { file, journals } = this.#options
+    if (this.#isFileNeeded) await this.#rewriteForAll({ overwrites: true })
+    const look = file.findForeignChange()
+    const lines = formatChanges(changes)
+    // The journal does not continue somebody else's file.
+    if (await look !== 'none') await this.#rewriteNow({ overwrites: true })
+    await journals.start(file.checksums)
+    await journals.append(lines)
     this.#isBehind = true
-    if (isStanding) this.#schedule(this.#restMs)
+    if (this.#rewriteTimer === undefined && this.#rewriting === undefined) this.#schedule(this.#lagMs)
+  }
+
+  /** How long the file may lag before it is rewritten. */
+  get #lagMs (): number {
+    return Math.max(LAG.minMs, LAG.leastPerWork * this.#workMs, Math.min(LAG.perWork * this.#workMs, LAG.maxMs))
   }
 
   #schedule (delayMs: number): void {
     clearTimeout(this.#rewriteTimer)
     if (this.#isStopped) return
-    this.#rewriteTimer = setTimeout(this.#options.wake, delayMs)
+    this.#rewriteTimer = setTimeout(() => {
+      this.#rewriteTimer = undefined
+      this.#options.wake()
+    }, delayMs)
     // What the journal holds is safe: a process that has nothing else to do may end.
     this.#rewriteTimer.unref()
   }
@@ -116,10 +139,7 @@ export class SessionSaver {
   async #beginRewrite (): Promise<void> {
     const { file, journals } = this.#options
     try {
-      if (this.#foreign === 'none' && await file.findForeignChange() !== 'none') {
-        this.#foreign = 'found'
-        return
-      }
+      if (await file.findForeignChange() !== 'none') return this.#follow()
       await journals.rotate()
     } catch (error) {
       this.#failToFollow(error)
@@ -132,17 +152,25 @@ export class SessionSaver {
   async #rewriteBeside (): Promise<void> {
     const { journals } = this.#options
     try {
-      const isReplaced = await this.#replaceFile({
-        overwrites: this.#foreign === 'superseded',
-        announce: (sha256) => journals.recordFile(sha256)
-      })
+      const isReplaced = await this.#replaceFile({ overwrites: false, announce: (sha256) => journals.recordFile(sha256) })
       if (isReplaced) await journals.dropOlder()
-      else this.#isBehind = true
       this.#follow()
-      if (this.#isBehind) this.#schedule(this.#restMs)
+      if (this.#isBehind) this.#schedule(this.#lagMs)
+      if (!isReplaced) this.#isBehind = true
     } catch (error) {
       this.#isBehind = true
       this.#failToFollow(error)
+    }
+  }
+
+  /** For all changes that wait for it: where it fails, they are refused without another attempt until the next `maintain`. */
+  async #rewriteForAll (options: { overwrites: boolean }): Promise<void> {
+    if (this.#refusal !== undefined) throw this.#refusal.cause
+    try {
+      await this.#rewriteNow(options)
+    } catch (cause) {
+      this.#refusal = { cause }
+      throw cause
     }
   }
 
@@ -164,8 +192,7 @@ export class SessionSaver {
   async #replaceFile (options: { overwrites: boolean, announce: (sha256: string) => Promise<void> }): Promise<boolean> {
     const { file, lines } = this.#options
     const { isReplaced, workMs } = await file.replace(() => lines.chunks(), options)
-    this.#restMs = Math.max(LAG.minMs, LAG.leastPerWork * workMs, Math.min(LAG.perWork * workMs, LAG.maxMs))
-    this.#foreign = isReplaced ? 'none' : 'found'
+    this.#workMs = workMs
     return isReplaced
   }
 
@@ -175,9 +202,11 @@ export class SessionSaver {
   }
 
   #failToFollow (error: unknown): void {
+    const { journals, log } = this.#options
     const reason = explainErrno(error)
-    if (this.#lag !== reason) this.#options.log.error({ err: error }, `Changes are saved in the journal, but the session file cannot be rewritten: ${reason}`)
+    const what = journals.isBroken ? 'The journal of the session file broke' : 'Changes are saved in the journal, but the session file cannot be rewritten'
+    if (this.#lag !== reason) log.error({ err: error }, `${what}: ${reason}`)
     this.#lag = reason
-    this.#schedule(this.#options.retryMs)
+    this.#schedule(this.retryMs)
   }
 }

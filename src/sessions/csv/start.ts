@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { ServiceError } from '../../errors.ts'
 import { SessionTable } from '../memory.ts'
 import type { LoadReport } from '../store.ts'
 import type { TurnLocks } from '../turn-lock.ts'
@@ -53,10 +54,7 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
   await keepRejected(loaded.rejected, file, options)
   try {
     await takeOver(recovery, journals, file, options)
-    const announce = async (sha256: string): Promise<void> => { if (recovery.fitting.length > 0) await journals.recordFile(sha256) }
-    if (!journals.isEmpty || file.checksums[0] !== await digest(lines.chunks())) {
-      await file.replace(() => lines.chunks(), { overwrites: true, announce })
-    }
+    await bringIntoForm(file, lines, journals, recovery, path)
     await journals.drop()
   } finally {
     await journals.close()
@@ -71,12 +69,12 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
 async function takeOver (recovery: Recovery, journals: Journals, file: SessionFile, options: Required<CsvSessionStoreOptions>): Promise<void> {
   const { path, files, log } = options
   for (const stranger of recovery.strangers) {
-    const name = await file.setAside(stranger.path)
+    const name = await file.aside.move(stranger.path)
     log.warn({ file: name, reason: stranger.reason }, `A journal beside ${path} is set aside as ${name} and not applied: ${stranger.reason}`)
   }
   for (const { path: journalPath, rest, isDamaged } of recovery.fitting) {
     if (isDamaged) {
-      const { name } = await file.keep('journal', () => readFile(files, journalPath))
+      const { name } = await file.aside.keep('journal', () => readFile(files, journalPath))
       log.error({ file: name, bytes: rest }, `The journal of ${path} is damaged: it is applied up to there, and kept in ${name}`)
     } else if (rest > 0) {
       log.warn({ bytes: rest }, `The journal of ${path} ends within a change, which nobody was told was saved: ${rest} bytes are cut off`)
@@ -86,10 +84,18 @@ async function takeOver (recovery: Recovery, journals: Journals, file: SessionFi
   await journals.adopt(recovery)
 }
 
+/** Writes the file as it is to be, unless it is. */
+async function bringIntoForm (file: SessionFile, lines: RowLines, journals: Journals, { fitting }: Recovery, path: string): Promise<void> {
+  if (journals.isEmpty && file.checksums[0] === await digest(lines.chunks())) return
+  const announce = async (sha256: string): Promise<void> => { if (fitting.length > 0) await journals.recordFile(sha256) }
+  const { isReplaced } = await file.replace(() => lines.chunks(), { overwrites: false, announce })
+  if (!isReplaced) throw new ServiceError('STORE_UNAVAILABLE', { message: `${path} was changed by another program while it was loaded; start again` })
+}
+
 /** Before the session file is rewritten without them. */
 async function keepRejected (rejected: readonly RejectedRow[], file: SessionFile, { path, log }: Required<CsvSessionStoreOptions>): Promise<void> {
   if (rejected.length === 0) return
-  const { name } = await file.keep('rejected', () => formatRejected(rejected))
+  const { name } = await file.aside.keep('rejected', () => formatRejected(rejected))
   log.warn({ rejected: rejected.length, file: name }, `${rejected.length} rows of ${path} could not be read; they are kept in ${name}`)
 }
 

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { realFiles } from '../../../src/sessions/csv/files.ts'
+import { realFiles, type FileOperations } from '../../../src/sessions/csv/files.ts'
 import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import { makeFailingFiles, type FailingFiles } from '../../fixtures/failing-files.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
@@ -169,4 +169,80 @@ t.test('what others write while the folder is being synced is kept before the ne
   t.equal(conflicts().length, 1)
   t.match(conflicts()[0], /^then,/m)
   t.same((await ids(store)).sort(), ['last', 'more', 'now'])
+})
+
+/** File operations that do something first whenever one of this name is called, as often as told. */
+function doBefore (operation: 'read' | 'create', act: () => void, times: number): FileOperations {
+  let left = times
+  const before = (): void => { if (left-- > 0) act() }
+  return {
+    ...realFiles,
+    create: async (path) => {
+      if (operation === 'create' && path.endsWith('sessions.csv.tmp')) before()
+      return await realFiles.create(path)
+    },
+    open: async (path) => {
+      const file = await realFiles.open(path)
+      if (operation !== 'read' || !path.endsWith('sessions.csv')) return file
+      return { ...file, read: async (buffer) => { before(); return await file.read(buffer) } }
+    }
+  }
+}
+
+for (const times of [1, 1000]) {
+  t.test(`a file that is replaced while it is loaded, ${times === 1 ? 'is loaded as it is then' : 'again and again, stops the start'}`, async (t) => {
+    const { store, path, backup, conflicts } = await setUp(t)
+    await store.close()
+    const theirs = readFileSync(backup, 'utf8')
+    const files = doBefore('read', () => { writeFileSync(path, theirs) }, times)
+    const next = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log: makeLog(), files })
+    t.after(() => next.close())
+    if (times === 1) {
+      await next.open()
+      t.same(await ids(next), ['then'])
+    } else {
+      await t.rejects(next.open(), { code: 'STORE_UNAVAILABLE', message: 'sessions.csv is being written to by another program' })
+    }
+    t.same(conflicts(), [])
+  })
+}
+
+t.test('a file that is replaced after it was loaded, before it is brought into our form, stops the start and stays', async (t) => {
+  const { store, path, backup, conflicts, open } = await setUp(t)
+  await store.close()
+  const theirs = readFileSync(backup, 'utf8')
+  writeFileSync(path, `${readFileSync(path, 'utf8')}\n`)
+  const files = doBefore('create', () => { writeFileSync(path, theirs) }, 1)
+  const next = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log: makeLog(), files })
+  await t.rejects(next.open(), { code: 'STORE_UNAVAILABLE', message: /was changed by another program while it was loaded; start again$/ })
+  t.equal(readFileSync(path, 'utf8'), theirs)
+  t.same(conflicts(), [])
+  t.same(await ids(await open()), ['then'])
+})
+
+t.test('while somebody writes the file faster than it can be kept, changes are refused and nothing is lost', async (t) => {
+  const { store, path, conflicts } = await setUp(t)
+  await store.close()
+  let count = 0
+  let isBusy = false
+  // The folder is opened when what was there has been kept.
+  const files: FileOperations = {
+    ...realFiles,
+    open: async (name) => {
+      if (isBusy && name === dirname(path)) writeFileSync(path, `theirs ${++count}\n`)
+      return await realFiles.open(name)
+    }
+  }
+  const busy = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log: makeLog(), files, retryMs: 1_000_000 })
+  t.after(() => { isBusy = false; return busy.close() })
+  await busy.open()
+  writeFileSync(path, 'theirs 0\n')
+  isBusy = true
+  await t.rejects(busy.create(makeSession({ sessionId: 'refused' })), { code: 'STORE_UNAVAILABLE' })
+  const kept = conflicts()
+  isBusy = false
+  t.match(busy.status(), { canSave: false, reason: 'the file is busy' })
+  await busy.create(makeSession({ sessionId: 'saved' }))
+  t.same(conflicts(), [...kept, `theirs ${count}\n`], 'what is replaced is kept')
+  t.ok(count > 1)
 })

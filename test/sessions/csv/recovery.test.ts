@@ -140,6 +140,26 @@ t.test('a backup that is byte for byte the file that the journal continues is th
   t.same((await start(t, folder)).found, { a: 1, b: 0 })
 })
 
+t.test('a journal of another file that holds no change goes without a word', async (t) => {
+  const folder = await leave(t, async (journals) => { await journals.start([sha('another file')]) })
+  const { found, aside, log } = await start(t, folder)
+  t.same(found, { a: 0, b: 0 })
+  t.same(aside, [])
+  t.notOk(log.lines.some((line) => line.startsWith('warn')))
+})
+
+t.test('a record that holds no change is one like any other', async (t) => {
+  const folder = await leave(t, async (journals) => {
+    await journals.start([sha(FILE)])
+    await journals.append([])
+    await journals.append([`+${row('a', 1)}`])
+    await journals.append([])
+  })
+  const { found, log } = await start(t, folder)
+  t.same(found, { a: 1, b: 0 })
+  t.notOk(log.lines.some((line) => line.startsWith('warn')))
+})
+
 t.test('what is no journal, or no file, under that name is set aside', async (t) => {
   for (const make of [
     (path: string) => { writeFileSync(path, 'something else\n') },

@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { SessionFile } from '../../../src/sessions/csv/file.ts'
 import { realFiles, type FileOperations } from '../../../src/sessions/csv/files.ts'
 import { syncFolder, writeNewFile } from '../../../src/sessions/csv/rewrite.ts'
 import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
@@ -166,6 +167,39 @@ t.test('a rename that happened although it was reported as failed is no change b
   isFailing = false
   t.same(await addTwo(store), ['saved', 'saved'])
   t.same(readdirSync(folder).sort(), ['sessions.csv', 'sessions.csv.lock'])
+})
+
+t.test('a refused change is not in the file after a close, although it was when its folder could not be synced', async (t) => {
+  const { store, failing, path, reopen } = await setUp(t)
+  failing.failWhen = (call, name) => name === 'sync' && failing.calls.slice(0, call).includes('rename')
+  t.same(await addTwo(store), ['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE'])
+  t.match(readFileSync(path, 'utf8'), /\ns-2,/)
+  const next = await reopen()
+  t.notMatch(readFileSync(path, 'utf8'), /\ns-2,/)
+  t.equal((await next.count()).count, 1)
+})
+
+t.test('renames that fail again and again leave two files that can be ours, not more', async (t) => {
+  const folder = makeFolder(t)
+  const failing = makeFailingFiles(realFiles)
+  const options = { files: failing.files, realPath: join(folder, 'sessions.csv'), name: 'sessions.csv', isSynced: false, now: makeClock().now, log: makeLog() }
+  const file = new SessionFile(options)
+  const replace = (text: string): Promise<unknown> => file.replace(() => [Buffer.from(text)], { overwrites: true })
+  await replace('first')
+  failing.failWhen = (_, name) => name === 'rename'
+  for (const text of ['second', 'third', 'fourth']) await t.rejects(replace(text), { code: 'EIO' })
+  t.equal(file.checksums.length, 2)
+})
+
+t.test('a start makes the file that it goes on from survive a power cut, and its folder', async (t) => {
+  const { failing, reopen, path } = await setUp(t)
+  await (await reopen()).close()
+  const text = readFileSync(path, 'utf8')
+  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, files: failing.files, log: makeLog() })
+  t.after(() => store.close())
+  await store.open()
+  t.same(failing.calls.filter((name) => ['sync', 'rename'].includes(name)), ['sync', 'sync'])
+  t.equal(readFileSync(path, 'utf8'), text)
 })
 
 t.test('a temporary file that could not be removed does not stop the next change', async (t) => {

@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { realFiles } from '../../../src/sessions/csv/files.ts'
+import { realFiles, type FileOperations } from '../../../src/sessions/csv/files.ts'
 import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import { BIG, makeBigFile } from '../../fixtures/big-table.ts'
 import { makeFailingFiles } from '../../fixtures/failing-files.ts'
@@ -12,12 +12,12 @@ import { makeClock, makeLog, makeSession } from '../../fixtures/sessions.ts'
 const FILE = makeBigFile()
 
 /** An open store on a file of so many sessions that changes go into a journal. */
-async function setUp (t: Test, { text = FILE, code = 'EIO', folder = makeFolder(t) } = {}) {
+async function setUp (t: Test, { text = FILE, code = 'EIO', retryMs = 20, folder = makeFolder(t) } = {}) {
   const path = join(folder, 'sessions.csv')
   writeFileSync(path, text)
   const log = makeLog()
   const failing = makeFailingFiles(realFiles, code)
-  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log, files: failing.files, retryMs: 20 })
+  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log, files: failing.files, retryMs })
   t.after(() => store.close())
   const read = (): string => readFileSync(path, 'utf8')
   const aside = (): string[] => readdirSync(folder).filter((name) => !name.startsWith('sessions.csv'))
@@ -136,6 +136,105 @@ t.test('a file that somebody else restored while the service runs stays until a 
   t.equal(kept.length, 1)
   t.equal(readFileSync(join(folder, kept[0] ?? ''), 'utf8'), theirs)
   t.equal(store.status().reason, undefined)
+})
+
+/** The folder as a kill in this instant would leave it. */
+function leaveAsKilled (folder: string, to: string): string {
+  mkdirSync(to)
+  for (const name of readdirSync(folder)) if (!name.endsWith('.lock') && name !== basename(to)) copyFileSync(join(folder, name), join(to, name))
+  return join(to, 'sessions.csv')
+}
+
+for (const how of ['restored', 'removed'] as const) {
+  t.test(`a change after the file was ${how} outlives a kill in the instant in which it is acknowledged`, async (t) => {
+    const { store, path, folder, read } = await setUp(t)
+    await store.open()
+    await store.create(makeSession({ sessionId: 'before' }))
+    const theirs = makeBigFile(3)
+    if (how === 'restored') writeFileSync(path, theirs)
+    else rmSync(path)
+    await store.create(makeSession({ sessionId: 'after' }))
+    const killed = leaveAsKilled(folder, join(folder, 'killed'))
+    t.match(read(), /\nbefore,/)
+    t.ok(await reopen(killed, async (next) => await next.get('after')))
+    const kept = readdirSync(join(folder, 'killed')).filter((name) => name.startsWith('sessions_conflict_'))
+    t.same(kept.map((name) => readFileSync(join(folder, 'killed', name), 'utf8')), how === 'restored' ? [theirs] : [])
+  })
+}
+
+t.test('where somebody removed the journal, a complete file takes its place, and what is acknowledged after that outlives a kill', async (t) => {
+  const { store, path, folder, read, log } = await setUp(t)
+  await store.open()
+  await store.create(makeSession({ sessionId: 'before' }))
+  rmSync(`${path}.journal`)
+  await until(() => /\nbefore,/.test(read()))
+  await store.create(makeSession({ sessionId: 'after' }))
+  const killed = leaveAsKilled(folder, join(folder, 'killed'))
+  t.same(await reopen(killed, async (next) => [(await next.get('before'))?.sessionId, (await next.get('after'))?.sessionId]), ['before', 'after'])
+  t.match(log.lines.filter((line) => line.startsWith('error')), [/: The journal of the session file broke: /])
+  await until(() => store.status().reason === undefined)
+})
+
+t.test('a rename of the journal that happened although it was reported as failed is got over, and leaves nothing', async (t) => {
+  const folder = makeFolder(t)
+  const path = join(folder, 'sessions.csv')
+  writeFileSync(path, FILE)
+  let isFailing = true
+  const files: FileOperations = {
+    ...realFiles,
+    rename: async (from, to) => {
+      await realFiles.rename(from, to)
+      if (isFailing && to.endsWith('.journal.old')) {
+        isFailing = false
+        throw Object.assign(new Error('EIO: as told'), { code: 'EIO' })
+      }
+    }
+  }
+  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log: makeLog(), files, retryMs: 20 })
+  t.after(() => store.close())
+  await store.open()
+  await store.create(makeSession({ sessionId: 'new' }))
+  await until(() => /\nnew,/.test(readFileSync(path, 'utf8')))
+  t.notOk(isFailing)
+  await store.close()
+  t.same(readdirSync(folder).sort(), ['sessions.csv', 'sessions.csv.lock'])
+})
+
+t.test('while no complete file can be written, changes are refused without an attempt each', async (t) => {
+  const { store, failing } = await setUp(t, { retryMs: 1_000_000 })
+  await store.open()
+  await store.create(makeSession({ sessionId: 'before' }))
+  failing.failWhen = (_, name) => name === 'syncData' || name === 'sync'
+  failing.calls.length = 0
+  for (let index = 0; index < 10; index++) await t.rejects(store.create(makeSession({ sessionId: `refused-${index}` })), { code: 'STORE_UNAVAILABLE' })
+  t.equal(failing.calls.filter((name) => name === 'create').length, 1, 'one attempt at a complete file')
+  failing.reset()
+})
+
+t.test('a full disk that takes records again is found out by a record, not by a complete file', async (t) => {
+  const { store, failing, log } = await setUp(t, { code: 'ENOSPC' })
+  await store.open()
+  await store.create(makeSession({ sessionId: 'before' }))
+  failing.failWhen = (_, name) => name === 'write'
+  await t.rejects(store.create(makeSession({ sessionId: 'refused' })), { code: 'STORE_UNAVAILABLE' })
+  failing.failWhen = (_, name) => name === 'create'
+  await log.waitFor('Sessions can be saved again')
+  await store.create(makeSession({ sessionId: 'after' }))
+  failing.reset()
+})
+
+t.test('once somebody restored the file, it does not lag behind any more', async (t) => {
+  const { store, path, failing } = await setUp(t, { code: 'ENOSPC' })
+  await store.open()
+  failing.failWhen = (_, name) => name === 'create'
+  await store.create(makeSession({ sessionId: 'new' })).catch(() => {})
+  failing.failWhen = (_, name) => name === 'sync'
+  await store.create(makeSession({ sessionId: 'newer' })).catch(() => {})
+  await until(() => store.status().reason !== undefined)
+  failing.reset()
+  writeFileSync(path, makeBigFile(3))
+  await until(() => store.status().reason === undefined)
+  t.equal(readFileSync(path, 'utf8'), makeBigFile(3))
 })
 
 for (const how of ['restored', 'removed'] as const) {

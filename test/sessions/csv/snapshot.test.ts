@@ -204,7 +204,9 @@ t.test('whatever a store does between any two looks of the reader, what was ackn
 t.test('a journal that fits no file is told at once where nobody is writing, and is not applied', async (t) => {
   const path = join(makeFolder(t), 'sessions.csv')
   writeFileSync(path, `${HEADER}${row('a', 1)}\n`)
-  writeFileSync(`${path}.journal`, formatRecord([formatHeader({ id: '00000000-0000-4000-8000-000000000001', predecessor: undefined }), `=${'0'.repeat(64)}`], 0).bytes)
+  const header = formatHeader({ id: '00000000-0000-4000-8000-000000000001', predecessor: undefined })
+  const first = formatRecord([header, `=${'0'.repeat(64)}`], 0)
+  writeFileSync(`${path}.journal`, Buffer.concat([first.bytes, formatRecord(['-a'], first.checksum).bytes]))
   const { rows, recovery } = await readSnapshot(realFiles, path, makeLoad(path))
   t.equal(rows.found.length, 1)
   t.match(recovery, { strangers: [{ path: `${path}.journal`, reason: 'it continues another file than this one' }], changes: new Map() })
