@@ -184,8 +184,10 @@ export class SessionTable<Row> {
       this.#byThread.remove(before.threadId, sessionId)
       this.#byThread.add(threadId, sessionId)
     }
-    this.#tally.remove(before)
-    this.#tally.add(session)
+    if (before.platform !== session.platform || (before.pendingApproval === null) !== (session.pendingApproval === null)) {
+      this.#tally.remove(before)
+      this.#tally.add(session)
+    }
     this.#byActivity.remove(entry)
     entry.session = session
     entry.row = row

@@ -22,6 +22,8 @@ const OWN_ROW = new RegExp(
   `(\\{\\}|${JSON_CELL})?,(\\{\\}|${JSON_CELL})$`, 'u')
 /** Metadata and question of a session are shorter; a pattern is no way to read what is longer. */
 const MAX_OWN_LENGTH = 128 * 1024
+/** More platforms than there are; a file may name any. */
+const MAX_SHARED = 100
 
 /**
  * Reads the cells of a row of the file's own columns in their order, none more, in the form in which it would be written: a session that is made of
@@ -59,7 +61,7 @@ export function parseRow (cells: readonly string[], header: Header, newId: () =>
   const session: Session = {
     sessionId: read('session_id'),
     userId,
-    platform: read('platform') || inferPlatform(userId),
+    platform: share(read('platform') || inferPlatform(userId)),
     threadId: read('thread_id') || newId(),
     createdAtMs: read('created_at') === '' ? lastActivityMs : readTime('created_at', read('created_at')),
     lastActivityMs,
@@ -107,6 +109,16 @@ export function checkSession (session: Session, extraColumns: readonly string[])
     if (!extraColumns.includes(name)) throw new RowError(`there is no column for "${name}"`)
     if (/[\0\p{Cs}]/u.test(value) || value.search(LINE_BREAK) !== -1) throw new RowError(`"${name}" has characters that a cell cannot have`)
   }
+}
+
+/** One string for all sessions of a platform: less memory, and faster to count by. */
+const shared = new Map<string, string>()
+
+function share (platform: string): string {
+  const one = shared.get(platform)
+  if (one !== undefined) return one
+  if (shared.size < MAX_SHARED) shared.set(platform, platform)
+  return platform
 }
 
 function readTime (column: Column, text: string): number {

@@ -1,5 +1,5 @@
 import type { Log } from '../../log.ts'
-import type { SessionFile } from './file.ts'
+import type { ForeignChange, SessionFile } from './file.ts'
 import { explainErrno } from './files.ts'
 import { formatChanges } from './journal-text.ts'
 import type { Journals } from './journals.ts'
@@ -109,14 +109,29 @@ export class SessionSaver {
   async #saveInJournal (changes: ChangedRows): Promise<void> {
     const { file, journals } = this.#options
     if (this.#isFileNeeded) await this.#rewriteForAll({ overwrites: true })
-    const look = file.findForeignChange()
+    // Beside the append, which takes longer: a change waits for one of them.
+    const look = this.#look()
     const lines = formatChanges(changes)
-    // The journal does not continue somebody else's file.
-    if (await look !== 'none') await this.#rewriteNow({ overwrites: true })
     await journals.start(file.checksums)
     await journals.append(lines)
+    if (await look !== 'none') {
+      // The journal does not continue somebody else's file.
+      await this.#rewriteNow({ overwrites: true })
+      await journals.start(file.checksums)
+      await journals.append(lines)
+    }
     this.#isBehind = true
     if (this.#rewriteTimer === undefined && this.#rewriting === undefined) this.#schedule(this.#lagMs)
+  }
+
+  /** A look that fails refuses no change: what the journal has is saved, and the rewrite looks again. */
+  async #look (): Promise<ForeignChange> {
+    try {
+      return await this.#options.file.findForeignChange()
+    } catch (error) {
+      this.#failToFollow(error)
+      return 'none'
+    }
   }
 
   /** How long the file may lag before it is rewritten. */
