@@ -4,8 +4,13 @@ import { MultiMap } from './multi-map.ts'
 import { compareActivity } from './order.ts'
 import type { Session } from './session.ts'
 
-/** Makes what a session is saved as, perhaps from what it was saved as before; throws to refuse one that cannot be saved. */
-export type Prepare<Row> = (session: Session, before: StoredSession<Row> | undefined) => Row
+/** How sessions are saved. */
+export interface RowForm<Row> {
+  /** Makes what a session is saved as, perhaps from what it was saved as before; throws to refuse one that cannot be saved. */
+  prepare (session: Session, before: StoredSession<Row> | undefined): Row
+  /** How much there is to write, roughly in bytes. */
+  weigh (row: Row): number
+}
 
 /**
  * What a group of changes makes of the sessions, laid over them: the changes of the group see each other, readers of the table see none of them
@@ -13,13 +18,14 @@ export type Prepare<Row> = (session: Session, before: StoredSession<Row> | undef
  */
 export class Changes<Row> {
   readonly #table: SessionTable<Row>
-  readonly #prepare: Prepare<Row>
+  readonly #form: RowForm<Row>
   readonly #changed = new Map<string, StoredSession<Row> | undefined>()
   readonly #byUser = new MultiMap()
+  #weight = 0
 
-  constructor (table: SessionTable<Row>, prepare: Prepare<Row>) {
+  constructor (table: SessionTable<Row>, form: RowForm<Row>) {
     this.#table = table
-    this.#prepare = prepare
+    this.#form = form
   }
 
   /** By id; undefined is a removal. */
@@ -29,6 +35,11 @@ export class Changes<Row> {
 
   get size (): number {
     return this.#changed.size
+  }
+
+  /** Of all rows that were prepared. */
+  get weight (): number {
+    return this.#weight
   }
 
   /** @throws ServiceError REQUEST_INVALID if the id is taken, by an expired session too. */
@@ -101,7 +112,9 @@ export class Changes<Row> {
   }
 
   #put (session: Session, before: StoredSession<Row> | undefined): void {
-    this.#changed.set(session.sessionId, { session, row: this.#prepare(session, before) })
+    const row = this.#form.prepare(session, before)
+    this.#changed.set(session.sessionId, { session, row })
+    this.#weight += this.#form.weigh(row)
     this.#byUser.add(session.userId, session.sessionId)
   }
 }

@@ -3,15 +3,23 @@ import type { Log } from '../log.ts'
 
 const RETRY_AFTER_SECONDS = 5
 /** What is evaluated, formatted and applied before the event loop gets its turn: a few milliseconds' worth, however long the rows. */
-const MAX_GROUP = { changes: 256, ms: 4 }
+const MAX_GROUP = { changes: 256, weight: 128 * 1024 }
+
+/** Changes that are saved together. */
+export interface Group {
+  /** How many sessions it changes. */
+  readonly size: number
+  /** How much there is to format and to write: roughly bytes. */
+  readonly weight: number
+}
 
 /** What a group of changes is made of and saved with. */
-export interface GroupCommitOptions<Group extends { readonly size: number }> {
-  readonly begin: () => Group
+export interface GroupCommitOptions<Changes extends Group> {
+  readonly begin: () => Changes
   /** Makes the changes durable; rejects when that failed. */
-  readonly save: (group: Group) => Promise<void>
+  readonly save: (group: Changes) => Promise<void>
   /** Shows the changes to all. */
-  readonly apply: (group: Group) => void
+  readonly apply: (group: Changes) => void
   /** Called between two groups after `wake`, and after a failure: rejects when what is there cannot be saved. */
   readonly maintain: () => Promise<void>
   /** Says an error of `save` in words for an operator, without a path. */
@@ -28,16 +36,16 @@ export interface GroupCommitOptions<Group extends { readonly size: number }> {
  * alone. A group that cannot be saved rejects its own callers, and leaves the table as it was. After a failure saving is tried again,
  * until that succeeds, without anybody asking.
  */
-export class GroupCommit<Group extends { readonly size: number }> {
-  readonly #options: GroupCommitOptions<Group>
-  #queue: Array<Waiter<Group>> = []
+export class GroupCommit<Changes extends Group> {
+  readonly #options: GroupCommitOptions<Changes>
+  #queue: Array<Waiter<Changes>> = []
   #work: Promise<void> | undefined
   #failure: string | undefined
   #retryTimer: NodeJS.Timeout | undefined
   #isWoken = false
   #isStopped = false
 
-  constructor (options: GroupCommitOptions<Group>) {
+  constructor (options: GroupCommitOptions<Changes>) {
     this.#options = options
   }
 
@@ -47,7 +55,7 @@ export class GroupCommit<Group extends { readonly size: number }> {
   }
 
   /** Evaluates a change at the start of its group and resolves to what it returns. */
-  change<T> (change: (group: Group) => T): Promise<T> {
+  change<T> (change: (group: Changes) => T): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#queue.push(new ChangeWaiter(change, resolve, reject))
       this.#work ??= this.#run()
@@ -89,14 +97,13 @@ export class GroupCommit<Group extends { readonly size: number }> {
   }
 
   async #commit (): Promise<void> {
-    const waiters: Array<Waiter<Group>> = []
+    const waiters: Array<Waiter<Changes>> = []
     try {
       const group = this.#options.begin()
-      const endsAt = performance.now() + MAX_GROUP.ms
       for (const waiter of this.#queue) {
         waiter.evaluate(group)
         waiters.push(waiter)
-        if (waiters.length === MAX_GROUP.changes || performance.now() > endsAt) break
+        if (waiters.length === MAX_GROUP.changes || group.weight > MAX_GROUP.weight) break
       }
       this.#queue.splice(0, waiters.length)
       if (group.size > 0) {
@@ -136,25 +143,25 @@ export class GroupCommit<Group extends { readonly size: number }> {
 }
 
 /** A caller that waits for its change. */
-interface Waiter<Group> {
-  evaluate (group: Group): void
+interface Waiter<Changes> {
+  evaluate (group: Changes): void
   settle (): void
   fail (error: unknown): void
 }
 
-class ChangeWaiter<Group, T> implements Waiter<Group> {
-  readonly #change: (group: Group) => T
+class ChangeWaiter<Changes, T> implements Waiter<Changes> {
+  readonly #change: (group: Changes) => T
   readonly #resolve: (result: T) => void
   readonly #reject: (error: unknown) => void
   #outcome: { readonly result: T } | { readonly error: unknown } | undefined
 
-  constructor (change: (group: Group) => T, resolve: (result: T) => void, reject: (error: unknown) => void) {
+  constructor (change: (group: Changes) => T, resolve: (result: T) => void, reject: (error: unknown) => void) {
     this.#change = change
     this.#resolve = resolve
     this.#reject = reject
   }
 
-  evaluate (group: Group): void {
+  evaluate (group: Changes): void {
     try {
       this.#outcome = { result: this.#change(group) }
     } catch (error) {

@@ -31,5 +31,5 @@ function join (lines: readonly string[]): Buffer {
 function * formatLines (sessions: Iterable<ReadSession>, extraColumns: readonly string[]): Generator<string> {
   const formatter = new RowFormatter(extraColumns)
   yield formatter.header
-  for (const { session, line } of sessions) yield line ?? formatLine({ session, row: formatter.format(session) })
+  for (const { session, line } of sessions) yield line ?? formatLine({ session, row: formatter.prepare(session) })
 }

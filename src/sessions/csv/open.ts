@@ -92,7 +92,7 @@ function join (
 ): Pick<Opened, 'commit' | 'saver'> {
   const saver = new SessionSaver({ file, journals, lines, wake: () => { commit.wake() }, retryMs, log })
   const commit = new GroupCommit<Changes<RowText>>({
-    begin: () => new Changes(table, (session, before) => formatter.format(session, before)),
+    begin: () => new Changes(table, formatter),
     save: (changes) => saver.save(changes.changed),
     apply: (changes) => { changes.apply() },
     maintain: () => saver.maintain(),

@@ -1,4 +1,5 @@
 import { ServiceError } from '../../errors.ts'
+import type { RowForm } from '../changes.ts'
 import type { StoredSession } from '../memory.ts'
 import type { Session } from '../session.ts'
 import { createRowFormatter } from './codec.ts'
@@ -29,7 +30,7 @@ export function measureLine ({ row: { head, tail } }: StoredSession<RowText>): n
 }
 
 /** Makes what the sessions of one file are written as. */
-export class RowFormatter {
+export class RowFormatter implements RowForm<RowText> {
   readonly #extraColumns: readonly string[]
   readonly #formatRow = createRowFormatter()
   /** The first line of the file. */
@@ -52,7 +53,7 @@ export class RowFormatter {
    * @param before The session as it was, if only a part of it may have changed.
    * @throws ServiceError REQUEST_INVALID if it could not be read back, saying why; a TypeError if its metadata or approval has no JSON form.
    */
-  format (session: Session, before?: StoredSession<RowText>): RowText {
+  prepare (session: Session, before?: StoredSession<RowText>): RowText {
     if (before !== undefined && isSameButForActivity(session, before.session) && isTime(session.lastActivityMs)) return before.row
     try {
       checkSession(session, this.#extraColumns)
@@ -64,6 +65,10 @@ export class RowFormatter {
     const head = this.#formatRow(cells.slice(0, CELLS_BEFORE))
     const tail = this.#formatRow(cells.slice(CELLS_BEFORE + 1))
     return { head: `${head},`, tail: `,${tail}` }
+  }
+
+  weigh ({ head, tail }: RowText): number {
+    return head.length + TIME_LENGTH + tail.length
   }
 }
 

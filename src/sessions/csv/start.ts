@@ -47,7 +47,7 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
   const formatter = new RowFormatter(rows.extraColumns)
   const table = new SessionTable<RowText>({ timeoutMs, now, locks: turns })
   for (const [index, { session, line }] of loaded.sessions.entries()) {
-    table.put(session, line === undefined ? formatter.format(session) : cutOwnLine(line))
+    table.put(session, line === undefined ? formatter.prepare(session) : cutOwnLine(line))
     if (index % ROWS_PER_TURN === 0) await nextTurn()
   }
   const lines = new RowLines(formatter, table)

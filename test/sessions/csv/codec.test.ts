@@ -44,7 +44,7 @@ t.test('whatever is not refused comes back from its line as it was, and from the
     if (good.length === 0) return
     accepted += good.length
     const lines = good.map((one) => formatRow(formatCells(one, extraColumns)))
-    t.same(good.map((one) => formatLine({ session: one, row: formatter.format(one) })), lines)
+    t.same(good.map((one) => formatLine({ session: one, row: formatter.prepare(one) })), lines)
     const stored = lines.map((line) => Buffer.from(line).toString())
     for (const line of stored) t.notMatch(line, /[\r\n\u2028\u2029\u0085\0]/)
     const rows = await parseRecords(stored)
@@ -94,10 +94,10 @@ t.test('a line in our own form is written back as it is, and lines that we write
 
 t.test('a session that was written before is written like a new one, whatever changed', async (t) => {
   const one = makeSession({ extra: { note: 'n', '': '' } })
-  const before = { session: one, row: formatter.format(one) }
-  const format = (changed: Session): string => formatLine({ session: changed, row: formatter.format(changed, before) })
-  const afresh = (changed: Session): string => formatLine({ session: changed, row: formatter.format(changed) })
-  t.equal(formatter.format({ ...one, lastActivityMs: START_MS + 1 }, before), before.row, 'but for a new activity, of which the time alone is new')
+  const before = { session: one, row: formatter.prepare(one) }
+  const format = (changed: Session): string => formatLine({ session: changed, row: formatter.prepare(changed, before) })
+  const afresh = (changed: Session): string => formatLine({ session: changed, row: formatter.prepare(changed) })
+  t.equal(formatter.prepare({ ...one, lastActivityMs: START_MS + 1 }, before), before.row, 'but for a new activity, of which the time alone is new')
   const changes: Array<Partial<Session>> = [
     { lastActivityMs: START_MS + 86_400_000 }, { sessionId: 'other' }, { userId: 'other' }, { platform: 'other' }, { threadId: 'other' },
     { createdAtMs: START_MS - 1 }, { pendingApproval: { a: 1 } }, { metadata: { a: '"' } }, { extra: { note: 'other', '': '' } }

@@ -1,8 +1,10 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { realFiles } from '../../../src/sessions/csv/files.ts'
 import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import { testSessionStore } from '../../contract/session-store.ts'
+import { makeFailingFiles } from '../../fixtures/failing-files.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
 import { makeClock, makeLog, makeSession, START_MS } from '../../fixtures/sessions.ts'
 
@@ -74,6 +76,17 @@ t.test('changes that come in one go are saved together, and what changes nothing
   await store.removeSilentSince(START_MS - 1, 100)
   look()
   t.equal(files.size, 2)
+})
+
+t.test('changes with long rows are saved in several groups: none of them holds the event loop for long', async (t) => {
+  const failing = makeFailingFiles(realFiles)
+  const store = new CsvSessionStore({ ...base, path: join(makeFolder(t), 'sessions.csv'), log: makeLog(), files: failing.files })
+  t.after(() => store.close())
+  await store.open()
+  failing.reset()
+  const metadata = { text: 'x'.repeat(8192) }
+  await Promise.all(Array.from({ length: 60 }, (_, index) => store.create(makeSession({ sessionId: `s-${index}`, metadata }))))
+  t.equal(failing.calls.filter((name) => name === 'rename').length, 4)
 })
 
 for (const [name, options] of Object.entries({
