@@ -1,6 +1,5 @@
 import { ServiceError } from '../errors.ts'
 import type { SessionTable, StoredSession } from './memory.ts'
-import { MultiMap } from './multi-map.ts'
 import { compareActivity } from './order.ts'
 import type { Session } from './session.ts'
 
@@ -20,7 +19,6 @@ export class Changes<Row> {
   readonly #table: SessionTable<Row>
   readonly #form: RowForm<Row>
   readonly #changed = new Map<string, StoredSession<Row> | undefined>()
-  readonly #byUser = new MultiMap()
   #weight = 0
 
   constructor (table: SessionTable<Row>, form: RowForm<Row>) {
@@ -69,12 +67,13 @@ export class Changes<Row> {
 
   /** The most recently active session of this person on this platform. */
   findLatest (userId: string, platform: string): Session | undefined {
-    const untouched = this.#table.findByUser(userId, platform).filter(({ sessionId }) => !this.#changed.has(sessionId))
-    const touched = [...this.#byUser.get(userId)]
-      .map((id) => this.#changed.get(id)?.session)
-      .filter((session) => session !== undefined)
-      .filter((session) => session.userId === userId && session.platform === platform && this.#table.isLive(session))
-    return [...untouched, ...touched].sort((a, b) => compareActivity(b, a))[0]
+    const found = this.#table.findByUser(userId, platform).filter(({ sessionId }) => !this.#changed.has(sessionId))
+    // A group is small, and an index of it would cost every change.
+    for (const changed of this.#changed.values()) {
+      const session = changed?.session
+      if (session?.userId === userId && session.platform === platform && this.#table.isLive(session)) found.push(session)
+    }
+    return found.sort((a, b) => compareActivity(b, a))[0]
   }
 
   /** Removes at most `limit` sessions whose last activity is before the cut-off, save those whose lock is held. */
@@ -115,6 +114,5 @@ export class Changes<Row> {
     const row = this.#form.prepare(session, before)
     this.#changed.set(session.sessionId, { session, row })
     this.#weight += this.#form.weigh(row)
-    this.#byUser.add(session.userId, session.sessionId)
   }
 }

@@ -94,7 +94,7 @@ const REASONS = new Map([
   ['EROFS', 'the file system is read-only'],
   ['EACCES', 'permission denied'],
   ['EPERM', 'the operation is not permitted'],
-  ['ENOENT', 'the folder is missing'],
+  ['ENOENT', 'the file or its folder is missing'],
   ['EBUSY', 'the file is busy'],
   ['EMFILE', 'too many open files'],
   ['ENFILE', 'too many open files'],
