@@ -113,7 +113,7 @@ export class SessionSaver {
     const look = this.#look()
     const lines = formatChanges(changes)
     await journals.start(file.checksums)
-    await journals.append(lines)
+    await this.#append(lines)
     if (await look !== 'none') {
       // The journal does not continue somebody else's file.
       await this.#rewriteNow({ overwrites: true })
@@ -122,6 +122,19 @@ export class SessionSaver {
     }
     this.#isBehind = true
     if (this.#rewriteTimer === undefined && this.#rewriting === undefined) this.#schedule(this.#lagMs)
+  }
+
+  /** A rewrite may take the room that a record needs, until it fails for want of room itself: no reason to refuse a change. */
+  async #append (lines: readonly string[]): Promise<void> {
+    const { journals } = this.#options
+    const rewriting = this.#rewriting
+    try {
+      await journals.append(lines)
+    } catch (error) {
+      if (rewriting === undefined || journals.isBroken) throw error
+      await rewriting
+      await journals.append(lines)
+    }
   }
 
   /** A look that fails refuses no change: what the journal has is saved, and the rewrite looks again. */

@@ -7,6 +7,7 @@ import { CsvSessionStore } from '../../../src/sessions/csv/store.ts'
 import { BIG, makeBigFile } from '../../fixtures/big-table.ts'
 import { makeFailingFiles } from '../../fixtures/failing-files.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
+import { makeGate } from '../../fixtures/gate.ts'
 import { makeClock, makeLog, makeSession } from '../../fixtures/sessions.ts'
 
 const FILE = makeBigFile()
@@ -221,6 +222,46 @@ t.test('a full disk that takes records again is found out by a record, not by a 
   await log.waitFor('Sessions can be saved again')
   await store.create(makeSession({ sessionId: 'after' }))
   failing.reset()
+})
+
+t.test('a change is not refused because a rewrite has taken the room that its record needs', async (t) => {
+  const folder = makeFolder(t)
+  const path = join(folder, 'sessions.csv')
+  writeFileSync(path, FILE)
+  const [isTaken, isToFail] = [makeGate(), makeGate()]
+  let isFull = false
+  const full = (): Error => Object.assign(new Error('ENOSPC: as told'), { code: 'ENOSPC' })
+  const fill = async (): Promise<never> => {
+    isFull = true
+    isTaken.open()
+    await isToFail.opened
+    throw full()
+  }
+  const files: FileOperations = {
+    ...realFiles,
+    create: async (name) => {
+      const file = await realFiles.create(name)
+      if (name === `${path}.tmp`) return { ...file, write: fill }
+      return { ...file, write: async (bytes) => { if (isFull) throw full(); return await file.write(bytes) } }
+    },
+    remove: async (name) => {
+      await realFiles.remove(name)
+      if (name === `${path}.tmp`) isFull = false
+    }
+  }
+  const store = new CsvSessionStore({ path, timeoutMs: 60_000, fsync: 'always', now: makeClock().now, log: makeLog(), files, retryMs: 1_000_000 })
+  t.after(() => store.close().catch(() => {}))
+  await store.open()
+  await store.create(makeSession({ sessionId: 'before' }))
+  // The timer of the rewrite does not keep the process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => { clearInterval(alive) })
+  await isTaken.opened
+  const change = store.create(makeSession({ sessionId: 'beside' }))
+  await wait(20)
+  isToFail.open()
+  await change
+  t.ok(await store.get('beside'))
 })
 
 t.test('once somebody restored the file, it does not lag behind any more', async (t) => {
