@@ -5,6 +5,7 @@ import { Changes } from '../changes.ts'
 import { GroupCommit } from '../group-commit.ts'
 import type { TurnLocks } from '../turn-lock.ts'
 import { explainErrno, type FileOperations } from './files.ts'
+import { FileFollower } from './follower.ts'
 import { checkReplaceable, findRealPath } from './path.ts'
 import type { RowText } from './row-text.ts'
 import { SessionSaver } from './saver.ts'
@@ -29,6 +30,7 @@ export interface CsvSessionStoreOptions {
 /** What an open store works with. */
 export interface Opened extends Started {
   readonly commit: GroupCommit<Changes<RowText>>
+  readonly follower: FileFollower
   readonly saver: SessionSaver
   readonly lock: FileLock
 }
@@ -89,16 +91,17 @@ export async function closeFile (opened: Opened, { path, log }: Required<CsvSess
 /** Changes of sessions, in groups, to what saves them and to the table. */
 function join (
   { file, journals, lines, formatter, table }: Started, { retryMs, log }: Required<CsvSessionStoreOptions>
-): Pick<Opened, 'commit' | 'saver'> {
-  const saver = new SessionSaver({ file, journals, lines, wake: () => { commit.wake() }, retryMs, log })
+): Pick<Opened, 'commit' | 'follower' | 'saver'> {
+  const follower = new FileFollower({ file, journals, lines, wake: () => { commit.wake() }, retryMs, log })
+  const saver = new SessionSaver({ file, journals, lines, follower })
   const commit = new GroupCommit<Changes<RowText>>({
     begin: () => new Changes(table, formatter),
     save: (changes) => saver.save(changes.changed),
     apply: (changes) => { changes.apply() },
     maintain: () => saver.maintain(),
     explain: explainErrno,
-    retryMs: () => saver.retryMs,
+    retryMs: () => follower.retryMs,
     log
   })
-  return { commit, saver }
+  return { commit, follower, saver }
 }

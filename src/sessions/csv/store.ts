@@ -60,7 +60,7 @@ export class CsvSessionStore implements SessionStore {
 
   status (): StoreStatus {
     if (this.#state.name !== 'open') return { kind: 'csv', canSave: false, reason: `the store is ${this.#state.name}` }
-    const { commit: { failure }, saver: { lag } } = this.#state.opened
+    const { commit: { failure }, follower: { lag } } = this.#state.opened
     if (failure !== undefined) return { kind: 'csv', canSave: false, reason: failure }
     return lag === undefined ? { kind: 'csv', canSave: true } : { kind: 'csv', canSave: true, reason: `the session file cannot be rewritten: ${lag}` }
   }
