@@ -1,14 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { ServiceError } from '../errors.ts'
-import { formatCursor, parseCursor } from './cursor.ts'
 import { MultiMap } from './multi-map.ts'
 import { ActivityOrder, compareActivity, type Ordered, type Position } from './order.ts'
+import { cutPage } from './page.ts'
 import type { Session } from './session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from './store.ts'
 import { Tally } from './tally.ts'
-
-/** Looked at for a page before the event loop gets its turn: a fraction of a millisecond's worth. */
-const SESSIONS_PER_TURN = 2000
 
 /** A session, and what its store keeps beside it to save it. */
 export interface StoredSession<Row> {
@@ -107,25 +102,7 @@ export class SessionTable<Row> {
 
   /** @throws ServiceError REQUEST_INVALID for a cursor or limit that cannot be read. */
   async list (query: SessionQuery): Promise<SessionPage> {
-    const { limit, cursor } = query
-    if (!Number.isSafeInteger(limit) || limit < 1) {
-      throw new ServiceError('REQUEST_INVALID', { message: `limit must be a positive integer, received ${limit}` })
-    }
-    const found: Session[] = []
-    let after = cursor === undefined ? undefined : parseCursor(cursor)
-    for (let visited = SESSIONS_PER_TURN; visited === SESSIONS_PER_TURN && found.length <= limit;) {
-      visited = 0
-      for (const session of this.#walkLive(after)) {
-        after = session
-        if (matches(session, query)) found.push(session)
-        if (++visited === SESSIONS_PER_TURN || found.length > limit) break
-      }
-      if (visited === SESSIONS_PER_TURN) await nextTurn()
-    }
-    const sessions = found.slice(0, limit)
-    const last = sessions.at(-1)
-    const nextCursor = found.length > limit && last !== undefined ? formatCursor(last) : null
-    return { sessions, count: countMatches(this.#tallyLive(), query), nextCursor }
+    return await cutPage({ walk: (after) => this.#walkLive(after), tally: () => this.#tallyLive() }, query)
   }
 
   count (): SessionCount {
@@ -221,18 +198,4 @@ export class SessionTable<Row> {
   get #cutoffMs (): number {
     return this.#options.now() - this.#options.timeoutMs
   }
-}
-
-function matches (session: Session, { platform, hasPendingApproval }: SessionQuery): boolean {
-  return (platform === undefined || session.platform === platform) &&
-    (hasPendingApproval === undefined || hasPendingApproval === (session.pendingApproval !== null))
-}
-
-function countMatches (tally: Tally, { platform: wanted, hasPendingApproval }: SessionQuery): number {
-  let count = 0
-  for (const [platform, { all, pending }] of tally.counts) {
-    if (wanted !== undefined && wanted !== platform) continue
-    count += hasPendingApproval === undefined ? all : hasPendingApproval ? pending : all - pending
-  }
-  return count
 }
