@@ -1,7 +1,10 @@
 import { format, parse } from 'fast-csv'
 
-/** Rows parsed, or looked at, before the event loop gets its turn: about a millisecond's worth. */
+/** Rows parsed, or looked at, before the event loop gets its turn: about a millisecond's worth, unless they are long. */
 export const ROWS_PER_TURN = 100
+
+/** Their characters: a few milliseconds' worth. */
+export const LENGTH_PER_TURN = 32 * 1024
 
 /** fast-csv takes a BOM off the start of whatever it is given; given one more, it leaves the text as it was. */
 const BOM = '\uFEFF'

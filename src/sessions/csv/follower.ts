@@ -69,14 +69,14 @@ export class FileFollower {
     if (!this.#isBehind || this.#rewriting !== undefined) return
     const { file, journals } = this.#options
     try {
-      if (await file.findForeignChange() !== 'none') return this.#catchUp()
+      if (await file.findForeignChange() !== 'none') return this.#leaveForeign()
       await journals.rotate()
     } catch (error) {
       this.report(error)
       return
     }
     this.#isBehind = false
-    this.#rewriting = this.#rewriteBeside().finally(() => { this.#rewriting = undefined })
+    this.#rewriting = this.#rewriteBeside()
   }
 
   /** Writes the complete file while no group is being saved, so that it needs no journal. Where others changed it, only if it `overwrites`. */
@@ -112,15 +112,25 @@ export class FileFollower {
   async #rewriteBeside (): Promise<void> {
     const { journals } = this.#options
     try {
-      const isReplaced = await this.#replaceFile({ overwrites: false, announce: (sha256) => journals.recordFile(sha256) })
-      if (isReplaced) await journals.dropOlder()
-      this.#catchUp()
-      if (this.#isBehind) this.#schedule(this.#lagMs)
-      if (!isReplaced) this.#isBehind = true
+      if (await this.#replaceFile({ overwrites: false, announce: (sha256) => journals.recordFile(sha256) })) {
+        await journals.dropOlder()
+        this.#catchUp()
+      } else {
+        this.#isBehind = true
+        this.#leaveForeign()
+      }
     } catch (error) {
       this.#isBehind = true
       this.report(error)
     }
+    this.#rewriting = undefined
+    if (this.#isBehind && this.#timer === undefined) this.#schedule(this.#lagMs)
+  }
+
+  /** Whoever put another file there may take it away again. */
+  #leaveForeign (): void {
+    this.#catchUp()
+    this.#schedule(Math.max(LAG.maxMs, this.#lagMs))
   }
 
   /** Resolves to false where somebody else changed the file and it is not to be overwritten. */

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Session } from '../session.ts'
-import { parseRecords, ROWS_PER_TURN } from './codec.ts'
+import { LENGTH_PER_TURN, parseRecords, ROWS_PER_TURN } from './codec.ts'
 import type { LineQueue } from './line-queue.ts'
 import type { Line } from './lines.ts'
 import { RowError } from './row.ts'
@@ -61,7 +61,10 @@ export async function readRecords (lines: LineQueue, options: RecordOptions): Pr
     let open: Line | undefined
     const next = await lines.peek(ROWS_PER_TURN)
     if (next.length === 0) break
+    let length = 0
     for (const line of next) {
+      if (length > LENGTH_PER_TURN) break
+      length += line.text.length
       lines.skip(1)
       const ownCells = line.isUtf8 ? options.readOwn(line.text) : undefined
       const problem = ownCells === undefined ? findProblem(line, options.width) : undefined

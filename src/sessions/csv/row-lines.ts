@@ -39,6 +39,11 @@ export class RowLines {
     return bytes <= limit.bytes
   }
 
+  /** What takes these changes back: the sessions as they are in the table. */
+  findBefore (changes: ChangedRows): ChangedRows {
+    return new Map([...changes.keys()].map((sessionId) => [sessionId, this.#table.find(sessionId)]))
+  }
+
   /** The bytes of a file with these changes, in slices. */
   chunks (changes = NO_CHANGES): Generator<Buffer> {
     return joinLines(this.#format(changes))

@@ -40,6 +40,7 @@ export class SessionSaver {
       if (this.#options.lines.isWithin(EXACT, changes)) await this.#saveInFile(changes)
       else await this.#saveInJournal(changes)
       this.#isTroubled = false
+      this.#refusal = undefined
     } catch (error) {
       this.#isTroubled = true
       throw error
@@ -52,10 +53,10 @@ export class SessionSaver {
     this.#refusal = undefined
     // A journal breaks without a group being refused where the checksum of the new file could not be recorded.
     if (this.#isFileNeeded) await this.#rewriteForAll({ overwrites: false })
-    // The journal is sound, and holds nothing that was refused.
+    // The journal is sound, and what was refused is taken back there.
     else if (this.#isTroubled) await journals.append([])
-    else await follower.rewriteIfBehind()
     this.#isTroubled = false
+    await follower.rewriteIfBehind()
   }
 
   /** Brings the file up to date, after the last `save`, and removes the journal. Where somebody else changed the file, all stays as it is. */
@@ -79,19 +80,24 @@ export class SessionSaver {
 
   async #saveInJournal (changes: ChangedRows): Promise<void> {
     const { file, journals, follower } = this.#options
-    if (this.#isFileNeeded) await this.#rewriteForAll({ overwrites: true })
+    if (this.#isFileNeeded || this.#refusal !== undefined) await this.#rewriteForAll({ overwrites: true })
     // Beside the append, which takes longer: a change waits for one of them.
     const look = this.#look()
-    const lines = formatChanges(changes)
+    const records = formatChanges(changes)
     await journals.start(file.checksums)
-    await this.#append(lines)
-    if (await look !== 'none') {
-      // The journal does not continue somebody else's file.
-      await follower.rewriteNow({ overwrites: true })
-      await journals.start(file.checksums)
-      await journals.append(lines)
-    }
+    await this.#append(records)
+    if (await look !== 'none') await this.#saveOverForeign(changes, records)
     follower.fallBehind()
+  }
+
+  /** The journal does not continue somebody else's file: the file has to be ours before the change can be saved. */
+  async #saveOverForeign (changes: ChangedRows, records: readonly string[]): Promise<void> {
+    const { file, journals, lines } = this.#options
+    // Else it comes back although it is refused, should that file go away again.
+    await journals.append(formatChanges(lines.findBefore(changes)))
+    await this.#rewriteForAll({ overwrites: true })
+    await journals.start(file.checksums)
+    await journals.append(records)
   }
 
   /** A look that fails refuses no change: what the journal has is saved, and the rewrite looks again. */
@@ -106,14 +112,14 @@ export class SessionSaver {
   }
 
   /** A rewrite may take the room that a record needs, until it fails for want of room itself: no reason to refuse a change. */
-  async #append (lines: readonly string[]): Promise<void> {
+  async #append (records: readonly string[]): Promise<void> {
     const { journals, follower: { rewriting } } = this.#options
     try {
-      await journals.append(lines)
+      await journals.append(records)
     } catch (error) {
       if (rewriting === undefined || journals.isBroken) throw error
       await rewriting
-      await journals.append(lines)
+      await journals.append(records)
     }
   }
 

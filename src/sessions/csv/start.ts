@@ -5,7 +5,7 @@ import { ServiceError } from '../../errors.ts'
 import { SessionTable } from '../memory.ts'
 import type { LoadReport } from '../store.ts'
 import type { TurnLocks } from '../turn-lock.ts'
-import { ROWS_PER_TURN } from './codec.ts'
+import { LENGTH_PER_TURN, ROWS_PER_TURN } from './codec.ts'
 import { SessionFile } from './file.ts'
 import { Journals } from './journals.ts'
 import { readFile } from './lines.ts'
@@ -46,9 +46,14 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
   const loaded = await chooseSessions(await replayChanges(rows, recovery.changes, loadOptions), loadOptions)
   const formatter = new RowFormatter(rows.extraColumns)
   const table = new SessionTable<RowText>({ timeoutMs, now, locks: turns })
-  for (const [index, { session, line }] of loaded.sessions.entries()) {
-    table.put(session, line === undefined ? formatter.prepare(session) : cutOwnLine(line))
-    if (index % ROWS_PER_TURN === 0) await nextTurn()
+  let [count, length] = [0, 0]
+  for (const { session, line } of loaded.sessions) {
+    const row = line === undefined ? formatter.prepare(session) : cutOwnLine(line)
+    table.put(session, row)
+    length += line === undefined ? formatter.weigh(row) : 0
+    if (++count < ROWS_PER_TURN && length < LENGTH_PER_TURN) continue
+    [count, length] = [0, 0]
+    await nextTurn()
   }
   const lines = new RowLines(formatter, table)
   await keepRejected(loaded.rejected, file, options)

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -222,6 +222,61 @@ t.test('a full disk that takes records again is found out by a record, not by a 
   await log.waitFor('Sessions can be saved again')
   await store.create(makeSession({ sessionId: 'after' }))
   failing.reset()
+})
+
+t.test('a change before one that was refused comes into the file by itself', async (t) => {
+  const { store, failing, read } = await setUp(t, { code: 'ENOSPC' })
+  await store.open()
+  await store.create(makeSession({ sessionId: 'before' }))
+  failing.failWhen = (_, name) => name === 'write'
+  await t.rejects(store.create(makeSession({ sessionId: 'refused' })), { code: 'STORE_UNAVAILABLE' })
+  failing.reset()
+  await until(() => /\nbefore,/.test(read()))
+  t.notMatch(read(), /refused/)
+})
+
+t.test('a change that is refused since a removed file could not be written again is gone, should that file come back', async (t) => {
+  const { store, path, folder, failing, log } = await setUp(t, { code: 'ENOSPC' })
+  await store.open()
+  await store.create(makeSession({ sessionId: 'before' }))
+  renameSync(path, join(folder, 'away'))
+  failing.failWhen = (_, name) => name === 'create'
+  await t.rejects(store.create(makeSession({ sessionId: 'refused' })), { code: 'STORE_UNAVAILABLE' })
+  await t.rejects(store.delete('before'), { code: 'STORE_UNAVAILABLE' })
+  renameSync(join(folder, 'away'), path)
+  await log.waitFor('Sessions can be saved again')
+  await store.create(makeSession({ sessionId: 'after' }))
+  const killed = leaveAsKilled(folder, join(folder, 'killed'))
+  failing.reset()
+  const found = await reopen(killed, async (next) => await Promise.all(['before', 'refused', 'after'].map(async (id) => (await next.get(id))?.sessionId)))
+  t.same(found, ['before', undefined, 'after'])
+})
+
+t.test('a file that somebody moved away for a while follows its journal again', async (t) => {
+  const { store, path, folder, read } = await setUp(t)
+  await store.open()
+  await store.create(makeSession({ sessionId: 'new' }))
+  renameSync(path, join(folder, 'away'))
+  await wait(500)
+  t.notOk(existsSync(path), 'it stays away until a session changes')
+  renameSync(join(folder, 'away'), path)
+  await until(() => /\nnew,/.test(read()))
+})
+
+t.test('why a complete file could not be written is no reason any more once changes were saved', async (t) => {
+  const { store, failing } = await setUp(t, { retryMs: 1_000_000 })
+  await store.open()
+  failing.failWhen = (_, name) => name === 'syncData' || name === 'sync'
+  for (const sessionId of ['one', 'two']) await t.rejects(store.create(makeSession({ sessionId })), { code: 'STORE_UNAVAILABLE' })
+  failing.reset()
+  await Promise.all(['big-1', 'big-2'].map((id) => store.delete(id)))
+  await store.create(makeSession({ sessionId: 'three' }))
+  await store.create(makeSession({ sessionId: 'four' }))
+  failing.failWhen = (_, name) => name === 'syncData'
+  await t.rejects(store.create(makeSession({ sessionId: 'five' })), { code: 'STORE_UNAVAILABLE' })
+  failing.reset()
+  await store.create(makeSession({ sessionId: 'six' }))
+  t.same(store.status(), { kind: 'csv', canSave: true })
 })
 
 t.test('a change is not refused because a rewrite has taken the room that its record needs', async (t) => {
