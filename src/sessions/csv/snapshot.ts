@@ -46,9 +46,10 @@ const PAUSE_MS = 50
  * *Promise.* All that was acknowledged before the call is there, and nothing that was never asked for: the rows are those that a start would find,
  * had the service been killed at an instant of the call. Nothing is changed on the disk, no lock is taken, and nobody is made to wait. For
  *
- * 1. all three names are opened, the file last, and then looked at again. Where each still leads to what was opened, all of them did so at one
- *    instant. (An open file keeps its inode, so nothing else can come under that number, and no journal gets back a name that it had.) Without a
- *    journal at both looks, whatever file was opened in between holds all that was acknowledged before;
+ * 1. all three names are opened, the newer journal first, the file last, and then looked at again. Where each still leads to what was opened, all
+ *    of them did so at one instant. (An open file keeps its inode, so nothing else can come under that number, and no journal gets back a name that
+ *    it had.) Where there was no newer journal, and then no older one, the file opened after that holds all that was acknowledged before: a journal
+ *    goes from the newer name to the older one, and from there when the file holds what it held. The other way round, one that moves is missed;
  * 2. from then on the names may go where they like: a session file is never written to again, nor is the older journal, and what is still appended
  *    to the newer one makes the snapshot younger, but not wrong: it is read up to its last whole record.
  *
@@ -79,12 +80,12 @@ async function captureFiles (files: FileOperations, realPath: string): Promise<C
   for (let look = 1; look <= MAX_LOOKS; look++) {
     const held: Held[] = []
     try {
-      for (const path of [older, current, realPath]) held.push(await hold(files, path))
-      const [heldOlder, heldCurrent, session] = held
+      for (const path of [current, older, realPath]) held.push(await hold(files, path))
+      const [heldCurrent, heldOlder, session] = held
       if (heldOlder === undefined || heldCurrent === undefined || session === undefined) throw new TypeError('Three names were looked at')
       const journals = [heldOlder, heldCurrent]
       const hasJournal = journals.some(({ state }) => state !== undefined)
-      const isStill = await leadsThere(files, heldOlder) && await leadsThere(files, heldCurrent) && (!hasJournal || await leadsThere(files, session))
+      const isStill = await leadsThere(files, heldCurrent) && await leadsThere(files, heldOlder) && (!hasJournal || await leadsThere(files, session))
       if (isStill) return { session, journals }
     } catch (error) {
       await closeAll(held)

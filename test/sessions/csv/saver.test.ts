@@ -225,7 +225,7 @@ t.test('a full disk that takes records again is found out by a record, not by a 
 })
 
 t.test('a change before one that was refused comes into the file by itself', async (t) => {
-  const { store, failing, read } = await setUp(t, { code: 'ENOSPC' })
+  const { store, failing, read } = await setUp(t, { code: 'ENOSPC', retryMs: 600 })
   await store.open()
   await store.create(makeSession({ sessionId: 'before' }))
   failing.failWhen = (_, name) => name === 'write'

@@ -198,7 +198,8 @@ t.test('whatever a store does between any two looks of the reader, what was ackn
     const before = acknowledged
     const version = (await readVersions(path, interrupt((operation) => { live(pace[operation] ?? 0) }))).get('a') ?? 0
     return version >= before && version <= acknowledged
-  }), { numRuns: 400 })
+    // A journal that is put aside between the looks at its two names, and is gone before they are looked at again.
+  }), { numRuns: 400, examples: [[2, [1, 1, 2, 0, 4, 3]], [2, [1, 1, 4, 0, 5, 3]]] })
 })
 
 t.test('a journal that fits no file is told at once where nobody is writing, and is not applied', async (t) => {
