@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AgentStatus } from '../src/agent/agent.ts'
+import type { AgentDescription, AgentStatus } from '../src/agent/agent.ts'
 import type { StoreStatus } from '../src/sessions/store.ts'
 
 /** What the health routes tell beside what they find. */
@@ -17,7 +17,7 @@ const Health = Type.Object({
   uptime_seconds: Type.Number(),
   version: Type.String(),
   store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
-  agent: Type.Object({ type: Type.String(), model: Type.String(), can_save: Type.Boolean() })
+  agent: Type.Object({ type: Type.String(), name: Type.Optional(Type.String()), model: Type.Optional(Type.String()), can_save: Type.Boolean() })
 })
 
 const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
@@ -46,7 +46,7 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
       uptime_seconds: Math.round((now() - startedAtMs) / 1000),
       version,
       store: { type: sessions.kind, can_save: sessions.canSave },
-      agent: { type: agent.description.kind, model: agent.description.model, can_save: conversations.canSave }
+      agent: formatAgent(agent.description, conversations)
     }
   })
 
@@ -78,6 +78,10 @@ function explain (sessions: StoreStatus, conversations: AgentStatus): string | u
     conversations.canSave ? conversations.reason : `conversations cannot be saved: ${conversations.reason}`
   ].filter(reason => reason !== undefined)
   return reasons.length === 0 ? undefined : reasons.join('; ')
+}
+
+function formatAgent ({ kind, name, model }: AgentDescription, { canSave }: AgentStatus) {
+  return { type: kind, ...(name !== undefined && { name }), ...(model !== undefined && { model }), can_save: canSave }
 }
 
 export default health

@@ -1,4 +1,4 @@
-import type { Agent, Decision, Question } from './agent/agent.ts'
+import type { Agent, Decision, DecisionType, Question } from './agent/agent.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
 import type { JsonObject } from './sessions/session.ts'
@@ -6,7 +6,7 @@ import type { JsonObject } from './sessions/session.ts'
 /** The three ways in which `/api/approve` takes a decision. */
 export type Verdict =
   | { readonly approved: boolean, readonly editedArgs?: JsonObject | undefined, readonly message?: string | undefined }
-  | { readonly decisions: readonly { readonly type: Decision['type'], readonly args?: JsonObject | undefined, readonly message?: string | undefined }[] }
+  | { readonly decisions: readonly { readonly type: DecisionType, readonly args?: JsonObject | undefined, readonly message?: string | undefined }[] }
   | { readonly resume: unknown }
 
 /** A verdict as one decision for each action, held against the question. Throws DECISION_REFUSED; nothing has happened then. */
@@ -49,7 +49,7 @@ function readDecisions (agent: Agent, question: Question, verdict: Verdict): Dec
   return [{ type: 'edit', args: editedArgs }]
 }
 
-function readDecision ({ type, args, message }: { type: Decision['type'], args?: JsonObject | undefined, message?: string | undefined }): Decision {
+function readDecision ({ type, args, message }: { type: DecisionType, args?: JsonObject | undefined, message?: string | undefined }): Decision {
   switch (type) {
     case 'approve': return { type }
     case 'edit':

@@ -5,13 +5,24 @@ import type { JsonObject } from '../sessions/session.ts'
 export const DecisionType = Type.Union([Type.Literal('approve'), Type.Literal('edit'), Type.Literal('reject'), Type.Literal('respond')])
 export type DecisionType = Static<typeof DecisionType>
 
-/** One tool call that the agent asks about. */
+/** The forms in which graphs ask; see `dialects.ts`. */
+export type Dialect = 'langchain' | 'langchain_python' | 'agent_inbox' | 'text' | 'approval_request' | 'value'
+
+/** One thing that the agent asks about: mostly a tool call. */
 export interface Action {
+  /** Where no tool is asked about: the step of the graph that asks. */
   readonly toolName: string
+  /** Empty where no tool call is asked about. */
   readonly toolCallId: string
   readonly args: JsonObject
   readonly description: string
   readonly allowedDecisions: readonly DecisionType[]
+  /** The form of the interrupt that asks it. */
+  readonly dialect: Dialect
+  /** Which of the question's interrupts asks it, from 0: they are answered one by one. */
+  readonly interrupt: number
+  /** JSON schema of the arguments, where the question brings one. */
+  readonly argsSchema?: JsonObject
 }
 
 /** What the agent asks before acting; one question may cover several actions. */
@@ -29,6 +40,8 @@ export type Decision =
   | { readonly type: 'edit', readonly args: JsonObject }
   | { readonly type: 'reject', readonly message?: string }
   | { readonly type: 'respond', readonly message: string }
+  /** The graph's own value, for an interrupt in a form that has no decisions. */
+  | { readonly type: 'resume', readonly value: unknown }
 
 /** Tokens as the provider counted them, summed over the turn. */
 export interface Usage {
@@ -39,6 +52,8 @@ export interface Usage {
 
 /** What happens in a turn, in order; the last one is an `answer` or a `question`. */
 export type AgentEvent =
+  /** A piece of the answer as it is written. Those after the last `tool_result`, joined, are the text of the `answer`. Only where asked for. */
+  | { readonly type: 'token', readonly text: string }
   | { readonly type: 'tool_call', readonly id: string, readonly name: string, readonly args: JsonObject }
   | { readonly type: 'tool_result', readonly id: string, readonly name: string, readonly content: string }
   | { readonly type: 'answer', readonly text: string, readonly model?: string, readonly usage?: Usage }
@@ -58,11 +73,15 @@ export interface RunRequest {
   readonly person: Person
   /** Ends the run; its reason is what the run then throws. */
   readonly signal: AbortSignal
+  /** Whether somebody reads `token` events; they cost a little. */
+  readonly wantsTokens?: boolean
 }
 
 /** One message to the agent. */
 export interface TurnRequest extends RunRequest {
   readonly text: string
+  /** The id of the message in the thread, a UUID, so that `findReply` can tell whether it was answered; a new one if not given. */
+  readonly messageId?: string
 }
 
 /** The answer to a question. */
@@ -84,10 +103,11 @@ export interface Message {
 
 /** What the agent is, for the log and for `/health`. */
 export interface AgentDescription {
-  /** `built-in`, later: the graph's name, the remote server. */
-  readonly kind: string
-  /** `offline` when no model is configured. */
-  readonly model: string
+  readonly kind: 'built-in' | 'graph' | 'remote'
+  /** Which graph: `./my-agent.ts:graph`, its name in `langgraph.json`, the assistant of a remote server. */
+  readonly name?: string
+  /** Of the built-in agent; `offline` when none is configured. */
+  readonly model?: string
 }
 
 /** Whether conversations can be saved. */
@@ -127,6 +147,11 @@ export interface Agent {
    * a repair left half-way is mended first.
    */
   pending (threadId: string): Promise<Question | undefined>
+  /**
+   * What the turn of a message came to: its answer, or the question that the thread waits with since. Undefined if the message is not in the thread,
+   * or its turn did not end. A turn that went on after a question counts as one.
+   */
+  findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined>
   /** Whether each of these tool calls has a result: false if one was cut off, so that it may or may not have happened. */
   haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean>
   /** Throws DECISION_REFUSED unless these decisions fit this question: count, kinds, and arguments that the tool takes. Changes nothing. */

@@ -1,37 +1,45 @@
 import { createHash } from 'node:crypto'
+import { Validator } from '@cfworker/json-schema'
 import { isInteropZodSchema, interopSafeParse } from '@langchain/core/utils/types'
-import type { StateSnapshot } from '@langchain/langgraph'
-import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { ServiceError } from '../errors.ts'
-import { JsonObject } from '../sessions/session.ts'
-import { isAiMessage, readMessages } from './messages.ts'
-import { DecisionType, type Action, type Decision, type Question } from './agent.ts'
-import type { RunContext } from './run-context.ts'
+import { isJsonObject, type JsonObject } from '../sessions/session.ts'
+import type { Action, Decision, Question } from './agent.ts'
+import { formatResumeValue, parseResumeValue, readInterruptValue } from './dialects.ts'
 
-/** What `humanInTheLoopMiddleware` interrupts with (LangChain's `HITLRequest`). */
-const HitlRequest = Type.Object({
-  actionRequests: Type.Array(Type.Object({ name: Type.String(), args: JsonObject, description: Type.Optional(Type.String()) }), { minItems: 1 }),
-  reviewConfigs: Type.Array(Type.Object({ actionName: Type.String(), allowedDecisions: Type.Array(DecisionType) }))
-})
+/** An interrupt as LangGraph reports it. */
+export interface Interrupt {
+  readonly id: string
+  readonly value: unknown
+  /** The step of the graph that asks. */
+  readonly node: string
+}
 
-/** What it is resumed by (LangChain's `HITLResponse`). */
-const HitlResponse = Type.Object({
-  decisions: Type.Array(Type.Union([
-    Type.Object({ type: Type.Literal('approve') }),
-    Type.Object({ type: Type.Literal('edit'), editedAction: Type.Object({ name: Type.String(), args: JsonObject }) }),
-    Type.Object({ type: Type.Literal('reject'), message: Type.Optional(Type.String()) })
-  ]))
-})
-
-interface ToolCall {
+/** A tool call of an AI message. */
+export interface ToolCall {
   readonly id?: string | undefined
   readonly name: string
   readonly args: JsonObject
 }
 
+/** What a thread waits with, and what it looked like when it asked. */
+export interface WaitingThread {
+  /** In the graph's order. */
+  readonly interrupts: readonly Interrupt[]
+  /** Of the thread's last AI message. */
+  readonly toolCalls: readonly ToolCall[]
+  /** What the last AI message says, if it is the thread's last but for tool results. */
+  readonly text: string
+  readonly messageCount: number
+}
+
 /** Which calls a run may make. */
-export type Verdict = Pick<RunContext, 'approved' | 'rejected'>
+export interface Verdict {
+  /** Ids of the tool calls that the person approved. */
+  readonly approved: string[]
+  /** Tool call id to the reason that the agent is given. */
+  readonly rejected: Record<string, string>
+}
 
 /** For a run that nobody was asked about. */
 export const NO_VERDICT: Verdict = { approved: [], rejected: {} }
@@ -39,96 +47,126 @@ export const NO_VERDICT: Verdict = { approved: [], rejected: {} }
 /** A tool whose arguments can be checked. */
 export interface CheckedTool {
   readonly name: string
+  /** A zod schema or a JSON schema. */
   readonly schema: unknown
 }
 
-/** The question that a thread waits with, and the interrupt that it is; undefined if there is none in a form that we know. */
-export function readQuestion (snapshot: StateSnapshot): { id: string, question: Question } | undefined {
-  const interrupt = snapshot.tasks.flatMap(task => task.interrupts)[0]
-  if (interrupt?.id === undefined) return undefined
-  const asked = readMessages(snapshot.values).findLast(message => isAiMessage(message))
-  const question = parseQuestion(interrupt.value, asked?.tool_calls ?? [], asked?.text ?? '')
-  return question === undefined ? undefined : { id: interrupt.id, question }
-}
-
-/** Reads an interrupt's value as a question; undefined if it is in no form that we know. `toolCalls` are those of the thread's last AI message. */
-function parseQuestion (value: unknown, toolCalls: readonly ToolCall[], text: string): Question | undefined {
-  if (!Value.Check(HitlRequest, value)) return undefined
-  const { actionRequests, reviewConfigs } = value
+/** All the interrupts that a thread waits with as one question; undefined if there are none. */
+export function readQuestion ({ interrupts, toolCalls, text, messageCount }: WaitingThread): Question | undefined {
+  if (interrupts.length === 0) return undefined
   const unmatched = [...toolCalls]
-  const actions = actionRequests.map(({ name, args, description }): Action => {
-    // The request does not name its call; calls and requests stand in the same order, so the first equal one is it.
-    const index = unmatched.findIndex(call => call.name === name && Value.Equal(call.args, args))
-    const [call] = index < 0 ? [] : unmatched.splice(index, 1)
-    const allowedDecisions = reviewConfigs.find(config => config.actionName === name)?.allowedDecisions ?? []
-    return { toolName: name, toolCallId: call?.id ?? '', args, description: description ?? `Run ${name}`, allowedDecisions }
+  const actions = interrupts.flatMap(({ value, node }, interrupt): Action[] => {
+    const { dialect, asked } = readInterruptValue(value)
+    return asked.map(({ toolName, toolCallId, ...rest }) => {
+      // A request does not name its call; calls and requests stand in the same order, so the first equal one is it.
+      const index = unmatched.findIndex(call => call.name === toolName && Value.Equal(call.args, rest.args))
+      const [call] = index < 0 ? [] : unmatched.splice(index, 1)
+      return { ...rest, toolName: toolName ?? node, toolCallId: toolCallId ?? call?.id ?? '', dialect, interrupt }
+    })
   })
-  // The ids of the calls tell two equal questions apart; a checkpoint's id would not survive the question being asked again after a failure.
-  const shown = [actions.map(action => action.toolCallId), value]
+  // The ids of the calls tell two equal questions apart, and where there is no call the length of the thread does: the ids of the interrupts, and of
+  // checkpoints, would not survive the question being asked again after a failure.
+  const shown = [actions.map(action => action.toolCallId === '' ? messageCount : action.toolCallId), interrupts.map(({ node, value }) => [node, value])]
   const fingerprint = createHash('sha256').update(JSON.stringify(shown)).digest('base64url')
   return { fingerprint, actions, text }
 }
 
 /** Throws DECISION_REFUSED unless the decisions fit the question; see `Agent.checkDecisions`. */
-export function checkDecisions (question: Question, decisions: readonly Decision[], tools: readonly CheckedTool[]): void {
-  const { actions } = question
+export function checkDecisions ({ actions }: Question, decisions: readonly Decision[], tools: readonly CheckedTool[]): void {
   if (decisions.length !== actions.length) {
-    throw refusal(`The question covers ${actions.length} action(s), received ${decisions.length} decision(s)`)
+    throw refuse(`The question covers ${actions.length} action(s), received ${decisions.length} decision(s)`)
   }
   for (const [index, decision] of decisions.entries()) {
     const action = actions[index]
-    if (action === undefined || !action.allowedDecisions.includes(decision.type)) {
-      throw refusal(`Action ${index + 1} allows ${action?.allowedDecisions.join(', ')}, received ${decision.type}`)
+    if (decision.type === 'resume') checkValue(decision.value)
+    else if (action === undefined || !action.allowedDecisions.includes(decision.type)) {
+      throw refuse(`Action ${index + 1} allows ${action?.allowedDecisions.join(', ')}, received ${decision.type}`)
     }
-    if (decision.type === 'edit') checkArguments(action, decision.args, tools)
+    if (action !== undefined && decision.type === 'edit') checkArguments(action, decision.args, tools)
   }
 }
 
-/** Reads LangChain's own resume value as decisions; throws DECISION_REFUSED if the middleware would. */
-export function parseResume (question: Question, resume: unknown): Decision[] {
-  if (!Value.Check(HitlResponse, resume)) {
-    const problem = Value.Errors(HitlResponse, resume).First()
-    throw refusal(`resume${problem?.path ?? ''} does not fit the question: ${problem?.message ?? 'expected {decisions: [...]}'}`)
+/**
+ * Reads a graph's own resume value as decisions; throws DECISION_REFUSED if the graph would refuse it. Where several interrupts wait, it is an array
+ * of their values, in the order of the question.
+ */
+export function parseResume ({ actions }: Question, resume: unknown): Decision[] {
+  const groups = groupByInterrupt(actions)
+  const [only] = groups
+  if (only !== undefined && groups.length === 1) return parseResumeValue(only.dialect, resume, only.actions)
+  if (!Array.isArray(resume) || resume.length !== groups.length) {
+    throw refuse(`resume must be an array of ${groups.length} values, one for each of the questions`)
   }
-  return resume.decisions.map((decision, index) => {
-    if (decision.type !== 'edit') return decision
-    const { name, args } = decision.editedAction
-    // Another tool than the one that the person was shown would be an approval of something unseen.
-    if (name !== question.actions[index]?.toolName) throw refusal(`Action ${index + 1} is a call of ${question.actions[index]?.toolName}, received ${name}`)
-    return { type: 'edit', args }
+  return groups.flatMap((group, index) => parseResumeValue(group.dialect, resume[index], group.actions))
+}
+
+/** The values that resume the interrupts, one for each, in their order; one decision for each action. */
+export function formatResume ({ actions }: Question, decisions: readonly Decision[]): unknown[] {
+  return groupByInterrupt(actions).map(group => {
+    const own = decisions.slice(group.start, group.start + group.actions.length)
+    return formatResumeValue(group.dialect, own, group.actions)
   })
 }
 
-/** The value that resumes the middleware; rejected calls pass as approved here and are answered by the guard (see `guardTools`). */
-export function formatResume (question: Question, decisions: readonly Decision[]): { decisions: object[] } {
-  return {
-    decisions: decisions.map((decision, index) => {
-      if (decision.type !== 'edit') return { type: 'approve' }
-      return { type: 'edit', editedAction: { name: question.actions[index]?.toolName, args: decision.args } }
-    })
-  }
-}
-
-/** The decisions as the guarded tools of the run need them; see `guardTools`. */
+/** The decisions by tool call; see `guardTools`. */
 export function splitDecisions ({ actions }: Question, decisions: readonly Decision[]): Verdict {
   const approved: string[] = []
   const rejected: Record<string, string> = {}
   for (const [index, { toolCallId }] of actions.entries()) {
     const decision = decisions[index]
-    if (decision?.type === 'approve' || decision?.type === 'edit') approved.push(toolCallId)
-    else rejected[toolCallId] = decision?.message ?? 'The person rejected this call.'
+    if (toolCallId === '' || decision === undefined) continue
+    if (isConsent(decision)) approved.push(toolCallId)
+    else rejected[toolCallId] = ('message' in decision ? decision.message : undefined) ?? 'The person rejected this call.'
   }
   return { approved, rejected }
 }
 
-function checkArguments (action: Action, args: JsonObject, tools: readonly CheckedTool[]): void {
-  if (holdsConstructor(args)) throw refusal(`The arguments of ${action.toolName} hold a reserved object (lc)`)
-  const schema = tools.find(tool => tool.name === action.toolName)?.schema
-  if (!isInteropZodSchema(schema)) return
-  const result = interopSafeParse(schema, args)
-  if (result.success) return
-  const issue = result.error.issues[0]
-  throw refusal(`The arguments of ${action.toolName} do not fit: ${issue?.path.join('.')}: ${issue?.message}`)
+/** Whether a decision may lead to what was asked about: a graph's own value may mean anything. */
+export function isConsent ({ type }: Decision): boolean {
+  return type === 'approve' || type === 'edit' || type === 'resume'
+}
+
+interface Group {
+  readonly dialect: Action['dialect']
+  readonly actions: Action[]
+  /** Of its first action in the question. */
+  readonly start: number
+}
+
+function groupByInterrupt (actions: readonly Action[]): Group[] {
+  const groups: Group[] = []
+  for (const [index, action] of actions.entries()) {
+    const group = groups[action.interrupt]
+    if (group === undefined) groups[action.interrupt] = { dialect: action.dialect, actions: [action], start: index }
+    else group.actions.push(action)
+  }
+  return groups
+}
+
+function checkValue (value: unknown): void {
+  if (value === null || value === undefined) throw refuse('resume must not be null: the graph would take it for no answer')
+  if (holdsConstructor(value)) throw refuse('resume holds a reserved object (lc)')
+}
+
+function checkArguments ({ toolName, argsSchema }: Action, args: JsonObject, tools: readonly CheckedTool[]): void {
+  if (holdsConstructor(args)) throw refuse(`The arguments of ${toolName} hold a reserved object (lc)`)
+  for (const schema of [tools.find(tool => tool.name === toolName)?.schema, argsSchema]) {
+    const problem = findProblem(schema, args)
+    if (problem !== undefined) throw refuse(`The arguments of ${toolName} do not fit: ${problem}`)
+  }
+}
+
+function findProblem (schema: unknown, args: JsonObject): string | undefined {
+  if (isInteropZodSchema(schema)) {
+    const result = interopSafeParse(schema, args)
+    const issue = result.success ? undefined : result.error.issues[0]
+    return issue === undefined ? undefined : `${issue.path.join('.')}: ${issue.message}`
+  }
+  if (!isJsonObject(schema)) return undefined
+  const { valid, errors } = new Validator(schema, '2020-12', true).validate(args)
+  // The last one is about the innermost value.
+  const problem = errors.at(-1)
+  return valid ? undefined : `${problem?.instanceLocation.replace(/^#\/?/, '').replaceAll('/', '.')}: ${problem?.error}`
 }
 
 /** LangChain revives objects of this form when it loads a thread, and a thread with an unknown one can never be loaded again. */
@@ -137,6 +175,6 @@ function holdsConstructor (value: unknown): boolean {
   return 'lc' in value || Object.values(value).some(holdsConstructor)
 }
 
-function refusal (message: string): ServiceError {
+function refuse (message: string): ServiceError {
   return new ServiceError('DECISION_REFUSED', { message })
 }

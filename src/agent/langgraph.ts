@@ -6,7 +6,7 @@ import type {
   Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
 } from './agent.ts'
 import {
-  checkDecisions, formatResume, NO_VERDICT, parseResume, readQuestion, splitDecisions, type CheckedTool, type Verdict
+  checkDecisions, formatResume, NO_VERDICT, parseResume, splitDecisions, type CheckedTool, type Verdict
 } from './approvals.ts'
 import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeAnswer, describeEvents } from './events.ts'
@@ -14,6 +14,7 @@ import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.t
 import { RestingThreads } from './resting-threads.ts'
 import type { RunContext } from './run-context.ts'
 import { haveResults, mendThread, repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
+import { readWaiting, type Waiting } from './waiting.ts'
 
 /** What of a compiled graph is used. */
 export interface Graph {
@@ -67,7 +68,7 @@ export class LangGraphAgent implements Agent {
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
-    const message = new HumanMessage({ id: this.#newId(), content: request.text })
+    const message = new HumanMessage({ id: request.messageId ?? this.#newId(), content: request.text })
     try {
       yield * this.#run({ messages: [message] }, request, NO_VERDICT)
     } catch (error) {
@@ -77,17 +78,18 @@ export class LangGraphAgent implements Agent {
 
   async * resume (request: ResumeRequest): AsyncGenerator<AgentEvent> {
     const { question, decisions, threadId } = request
-    const interrupt = await this.#readInterrupt(threadId)
-    if (interrupt?.question.fingerprint !== question.fingerprint) throw new ServiceError('APPROVAL_NOT_PENDING')
+    const waiting = await this.#readWaiting(threadId)
+    if (waiting?.question.fingerprint !== question.fingerprint) throw new ServiceError('APPROVAL_NOT_PENDING')
+    const values = formatResume(question, decisions)
     // By id: a bare value would answer every interrupt that is open at the same time.
-    const command = new Command({ resume: { [interrupt.id]: formatResume(question, decisions) } })
+    const command = new Command({ resume: Object.fromEntries(waiting.interrupts.map(({ id }, index) => [id, values[index]])) })
     const verdict = splitDecisions(question, decisions)
     try {
       yield * this.#run(command, request, verdict)
     } catch (error) {
       await this.#keepFit(request, error, async config => {
         const hasResult = await repairThread(this.#graph, config, undefined, verdict.approved)
-        if (!hasResult) await rewindThread(this.#graph, interrupt.config, NOBODY)
+        if (!hasResult) await rewindThread(this.#graph, waiting.config, NOBODY)
       })
     }
   }
@@ -98,10 +100,23 @@ export class LangGraphAgent implements Agent {
       const config = { configurable: { thread_id: threadId } }
       const snapshot = await this.#graph.getState(config)
       const isMended = await mendThread(this.#graph, snapshot, config, NOBODY)
-      return readQuestion(isMended ? await this.#graph.getState(config) : snapshot)?.question
+      return readWaiting(isMended ? await this.#graph.getState(config) : snapshot)?.question
     } catch (error) {
       return rethrowAsServiceError(error)
     }
+  }
+
+  async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
+    const snapshot = await this.#readState(threadId)
+    const messages = readMessages(snapshot.values)
+    const start = messages.findIndex(message => message.id === messageId) + 1
+    if (start === 0) return undefined
+    const end = messages.findIndex((message, index) => index >= start && message.type === 'human')
+    const said = messages.slice(start, end < 0 ? undefined : end).filter(message => isAiMessage(message))
+    if (end >= 0) return describeAnswer(said)
+    const waiting = readWaiting(snapshot)
+    if (waiting !== undefined) return { type: 'question', question: waiting.question, ...sumUsage(said) }
+    return snapshot.next.length === 0 ? describeAnswer(said) : undefined
   }
 
   async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
@@ -165,9 +180,9 @@ export class LangGraphAgent implements Agent {
     return { configurable: { thread_id: threadId }, context, durability: 'exit' }
   }
 
-  async #readInterrupt (threadId: string) {
+  async #readWaiting (threadId: string): Promise<Waiting & { config: ThreadConfig } | undefined> {
     const snapshot = await this.#readState(threadId)
-    const found = readQuestion(snapshot)
+    const found = readWaiting(snapshot)
     return found === undefined ? undefined : { ...found, config: snapshot.config }
   }
 

@@ -1,8 +1,8 @@
 import { RemoveMessage, ToolMessage, type BaseMessage } from '@langchain/core/messages'
 import { END, START, type StateSnapshot } from '@langchain/langgraph'
-import { readQuestion } from './approvals.ts'
 import type { Graph } from './langgraph.ts'
 import { isAiMessage, readMessages } from './messages.ts'
+import { readWaiting } from './waiting.ts'
 
 /** Which thread, and at which checkpoint, if not at the newest. */
 export interface ThreadConfig {
@@ -92,7 +92,7 @@ async function findQuestion (
   graph: Graph, config: ThreadConfig, messages: readonly BaseMessage[], open: readonly string[]
 ): Promise<ThreadConfig | undefined> {
   for await (const earlier of graph.getStateHistory(config, { limit: MAX_LOOK_BACK })) {
-    const question = readQuestion(earlier)?.question
+    const question = readWaiting(earlier)?.question
     if (question === undefined || !question.actions.some(action => open.includes(action.toolCallId))) continue
     const hasResult = question.actions.some(action => findResult(messages, action.toolCallId) !== undefined)
     return hasResult ? undefined : earlier.config
