@@ -12,7 +12,7 @@ const log = { info () {}, warn () {}, error () {} }
 const { graph } = createAssistant({ model: new OfflineModel(), checkpointer: file.checkpointer, notes: file.notes, log })
 
 async function turn (person: string): Promise<void> {
-  const context = { platform: 'api', userId: person, approved: [], rejected: {} }
+  const context = { platform: 'api', userId: person, approved: [] }
   await graph.invoke({ messages: [new HumanMessage('Hello')] }, { configurable: { thread_id: person }, context, durability: 'exit' })
 }
 

@@ -1,4 +1,5 @@
 import type { Agent, AgentEvent, Decision, Person, Question } from './agent/agent.ts'
+import { listApproved } from './agent/approvals.ts'
 import { runWithDeadline } from './deadline.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
@@ -144,8 +145,7 @@ export class Turn {
     const { agent, now } = this.#options
     // A claim that is never tried would be told as one that was cut off.
     this.#stop.throwIfAborted()
-    const approved = question.actions.filter((_, index) => ['approve', 'edit'].includes(decisions[index]?.type ?? '')).map(action => action.toolCallId)
-    const claimed = this.#save({ metadata, pendingApproval: claimApproval(approval, now(), approved) })
+    const claimed = this.#save({ metadata, pendingApproval: claimApproval(approval, now(), listApproved(question, decisions)) })
     await claimed
     const { threadId } = this.#session
     const person = this.#describePerson(metadata)
@@ -173,7 +173,7 @@ export class Turn {
     }
     if (last?.type !== 'answer') throw new ServiceError('AGENT_FAILED', { cause: new Error('The agent ended its turn without an answer') })
     if (this.#session.pendingApproval !== null || !this.#isFresh()) await this.#save({ pendingApproval: null })
-    return this.#reply('completed', last.text.trim() === '' ? 'The agent has nothing to say.' : last.text, null, last)
+    return this.#reply('completed', last.text, null, last)
   }
 
   /** Saves that there was a message; a session that was made for it says so already. */

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { Validator } from '@cfworker/json-schema'
 import { isInteropZodSchema, interopSafeParse } from '@langchain/core/utils/types'
 import { Value } from '@sinclair/typebox/value'
-import { ServiceError } from '../errors.ts'
 import { isJsonObject, type JsonObject } from '../sessions/session.ts'
 import type { Action, Decision, Question } from './agent.ts'
 import { formatResumeValue, parseResumeValue, readInterruptValue } from './dialects.ts'
+import { refuse } from './dialects/form.ts'
 
 /** An interrupt as LangGraph reports it. */
 export interface Interrupt {
@@ -28,21 +28,10 @@ export interface WaitingThread {
   readonly interrupts: readonly Interrupt[]
   /** Of the thread's last AI message. */
   readonly toolCalls: readonly ToolCall[]
-  /** What the last AI message says, if it is the thread's last but for tool results. */
+  /** What the last AI message says. */
   readonly text: string
   readonly messageCount: number
 }
-
-/** Which calls a run may make. */
-export interface Verdict {
-  /** Ids of the tool calls that the person approved. */
-  readonly approved: string[]
-  /** Tool call id to the reason that the agent is given. */
-  readonly rejected: Record<string, string>
-}
-
-/** For a run that nobody was asked about. */
-export const NO_VERDICT: Verdict = { approved: [], rejected: {} }
 
 /** A tool whose arguments can be checked. */
 export interface CheckedTool {
@@ -108,22 +97,13 @@ export function formatResume ({ actions }: Question, decisions: readonly Decisio
   })
 }
 
-/** The decisions by tool call; see `guardTools`. */
-export function splitDecisions ({ actions }: Question, decisions: readonly Decision[]): Verdict {
-  const approved: string[] = []
-  const rejected: Record<string, string> = {}
-  for (const [index, { toolCallId }] of actions.entries()) {
+/** Which tool calls a run may make: those that these decisions say yes to. An empty id stands for what is no tool call. */
+export function listApproved ({ actions }: Question, decisions: readonly Decision[]): string[] {
+  return actions.flatMap(({ toolCallId }, index) => {
     const decision = decisions[index]
-    if (toolCallId === '' || decision === undefined) continue
-    if (isConsent(decision)) approved.push(toolCallId)
-    else rejected[toolCallId] = ('message' in decision ? decision.message : undefined) ?? 'The person rejected this call.'
-  }
-  return { approved, rejected }
-}
-
-/** Whether a decision may lead to what was asked about: a graph's own value may mean anything. */
-export function isConsent ({ type }: Decision): boolean {
-  return type === 'approve' || type === 'edit' || type === 'resume'
+    // A graph's own value, and a person's own words, may lead to anything.
+    return decision === undefined || decision.type === 'reject' ? [] : toolCallId
+  })
 }
 
 interface Group {
@@ -173,8 +153,4 @@ function findProblem (schema: unknown, args: JsonObject): string | undefined {
 function holdsConstructor (value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return 'lc' in value || Object.values(value).some(holdsConstructor)
-}
-
-function refuse (message: string): ServiceError {
-  return new ServiceError('DECISION_REFUSED', { message })
 }

@@ -7,6 +7,7 @@ import {
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Log } from '../log.ts'
+import type { Person } from './agent.ts'
 import { isDiskError } from './disk-error.ts'
 import { keepSafely } from './model-messages.ts'
 import { RunContext } from './run-context.ts'
@@ -43,6 +44,11 @@ export function createAssistant ({ model, checkpointer, notes, log, now = Date.n
     ]
   })
   return { graph: agent.graph, tools }
+}
+
+/** What a run of the built-in agent knows; see `RunContext`. */
+export function describeContext ({ platform, userId, name }: Person, approved: string[]): RunContext {
+  return { platform, userId, userName: name, approved }
 }
 
 function createTools (notes: BaseStore, now: () => number) {
@@ -89,10 +95,7 @@ function askPerson (): AgentMiddleware {
 }
 
 /**
- * The last door before a guarded tool: it runs only if this very run carries an approval of this very call.
- *
- * LangChain's middleware drops an approved call when one beside it is rejected, and leaves automatic ones without a result. So a mixed decision
- * passes it as approved throughout, and the rejected calls are answered here, where nothing else is lost. Without an approval the door is shut.
+ * The last door before a guarded tool: it runs only if this very run carries an approval of this very call. A tool that fails tells the agent so.
  */
 function guardTools (names: readonly string[], log: Log) {
   return createMiddleware({
@@ -102,11 +105,7 @@ function guardTools (names: readonly string[], log: Log) {
       const { toolCall, runtime } = request
       const id = toolCall.id ?? ''
       const refuse = (content: string) => new ToolMessage({ content, name: toolCall.name, tool_call_id: id, status: 'error' })
-      if (names.includes(toolCall.name)) {
-        const reason = runtime.context.rejected[id]
-        if (reason !== undefined) return refuse(reason)
-        if (!runtime.context.approved.includes(id)) return refuse('The person has not approved this call.')
-      }
+      if (names.includes(toolCall.name) && !runtime.context.approved.includes(id)) return refuse('The person has not approved this call.')
       try {
         return await handler(request)
       } catch (error) {

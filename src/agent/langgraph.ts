@@ -1,23 +1,25 @@
 import { randomUUID } from 'node:crypto'
-import { HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/messages'
-import { Command, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
+import { HumanMessage, type BaseMessage } from '@langchain/core/messages'
+import { isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
-  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
+  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Person, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
 } from './agent.ts'
-import {
-  checkDecisions, formatResume, NO_VERDICT, parseResume, splitDecisions, type CheckedTool, type Verdict
-} from './approvals.ts'
+import { checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
 import { isDiskError, refuseConversation } from './disk-error.ts'
-import { describeAnswer, describeEvents } from './events.ts'
-import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.ts'
+import { describeReply } from './events.ts'
+import { formatMessage, readMessages, sumUsage } from './messages.ts'
+import { Narration } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
-import type { RunContext } from './run-context.ts'
-import { haveResults, mendThread, repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
+import { composeResume } from './resume-input.ts'
+import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
+import { ToolCallLimit } from './tool-call-limit.ts'
+import { findOpenCalls, haveResults } from './tool-results.ts'
 import { readWaiting, type Waiting } from './waiting.ts'
 
 /** What of a compiled graph is used. */
 export interface Graph {
+  readonly channels: Readonly<Record<string, { readonly lc_graph_name: string }>>
   /** What `stream` is made of. `stream` itself ends the moment that its signal is aborted, while the run goes on to write its checkpoint. */
   _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
   invoke (input: unknown, options: object): Promise<unknown>
@@ -36,43 +38,59 @@ export interface ThreadKeeper {
   readonly epoch: number
 }
 
+/** How far a run may go. */
+export interface RunLimits {
+  /** Tool calls of one turn. */
+  readonly maxToolCalls: number
+  /** Steps of the graph in one turn; LangGraph's `recursionLimit`. */
+  readonly maxSteps: number
+}
+
 /** What a graph needs to be an agent. */
 export interface LangGraphAgentOptions {
   readonly description: AgentDescription
   readonly graph: Graph
   readonly tools: readonly CheckedTool[]
   readonly threads: ThreadKeeper
+  readonly limits?: RunLimits
+  /** What a run is given as its context; `approved` are the tool calls that the person has just said yes to. */
+  readonly describeContext: (person: Person, approved: string[]) => object
   readonly newId?: () => string
 }
+
+/** The step of `createAgent` whose model speaks to the person. */
+const MODEL_NODE = 'model_request'
+
+/** Nobody: for a run that only asks again, and reaches no tool. */
+const NOBODY: Person = { platform: 'holdline', userId: '' }
 
 /** A compiled graph as an `Agent`. */
 export class LangGraphAgent implements Agent {
   readonly description: AgentDescription
+  readonly #options: Required<LangGraphAgentOptions>
   readonly #graph: Graph
-  readonly #tools: readonly CheckedTool[]
-  readonly #threads: ThreadKeeper
-  readonly #newId: () => string
+  readonly #repair: ThreadRepair
   readonly #atRest: RestingThreads
+  readonly #speakers = new Set([MODEL_NODE])
 
-  constructor ({ description, graph, tools, threads, newId = randomUUID }: LangGraphAgentOptions) {
-    this.description = description
-    this.#graph = graph
-    this.#tools = tools
-    this.#threads = threads
-    this.#newId = newId
-    this.#atRest = new RestingThreads(() => threads.epoch)
+  constructor (options: LangGraphAgentOptions) {
+    this.description = options.description
+    this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, newId: randomUUID, ...options }
+    this.#graph = options.graph
+    this.#repair = new ThreadRepair({ graph: options.graph, askAgain: { context: options.describeContext(NOBODY, []), durability: 'exit' } })
+    this.#atRest = new RestingThreads(() => options.threads.epoch)
   }
 
   status (): AgentStatus {
-    return this.#threads.status()
+    return this.#options.threads.status()
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
-    const message = new HumanMessage({ id: request.messageId ?? this.#newId(), content: request.text })
+    const { threadId, text, messageId = this.#options.newId() } = request
     try {
-      yield * this.#run({ messages: [message] }, request, NO_VERDICT)
+      yield * this.#run({ messages: [new HumanMessage({ id: messageId, content: text })] }, request, [])
     } catch (error) {
-      await this.#keepFit(request, error, config => repairThread(this.#graph, config, message.id))
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { humanId: messageId, isCutOff }))
     }
   }
 
@@ -80,27 +98,20 @@ export class LangGraphAgent implements Agent {
     const { question, decisions, threadId } = request
     const waiting = await this.#readWaiting(threadId)
     if (waiting?.question.fingerprint !== question.fingerprint) throw new ServiceError('APPROVAL_NOT_PENDING')
-    const values = formatResume(question, decisions)
-    // By id: a bare value would answer every interrupt that is open at the same time.
-    const command = new Command({ resume: Object.fromEntries(waiting.interrupts.map(({ id }, index) => [id, values[index]])) })
-    const verdict = splitDecisions(question, decisions)
+    const answer: Answer = { approved: listApproved(question, decisions), messageCount: waiting.messages.length }
     try {
-      yield * this.#run(command, request, verdict)
+      yield * this.#run(composeResume(waiting, decisions, findOpenCalls(waiting.messages)), request, answer.approved, waiting.messages)
     } catch (error) {
-      await this.#keepFit(request, error, async config => {
-        const hasResult = await repairThread(this.#graph, config, undefined, verdict.approved)
-        if (!hasResult) await rewindThread(this.#graph, waiting.config, NOBODY)
-      })
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { answer, isCutOff }, waiting.config))
     }
   }
 
   async pending (threadId: string): Promise<Question | undefined> {
     if (this.#atRest.has(threadId)) return undefined
     try {
-      const config = { configurable: { thread_id: threadId } }
-      const snapshot = await this.#graph.getState(config)
-      const isMended = await mendThread(this.#graph, snapshot, config, NOBODY)
-      return readWaiting(isMended ? await this.#graph.getState(config) : snapshot)?.question
+      const snapshot = await this.#graph.getState(configure(threadId))
+      const isMended = await this.#repair.mend(snapshot, configure(threadId))
+      return readWaiting(isMended ? await this.#graph.getState(configure(threadId)) : snapshot)?.question
     } catch (error) {
       return rethrowAsServiceError(error)
     }
@@ -108,23 +119,19 @@ export class LangGraphAgent implements Agent {
 
   async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
     const snapshot = await this.#readState(threadId)
-    const messages = readMessages(snapshot.values)
-    const start = messages.findIndex(message => message.id === messageId) + 1
-    if (start === 0) return undefined
-    const end = messages.findIndex((message, index) => index >= start && message.type === 'human')
-    const said = messages.slice(start, end < 0 ? undefined : end).filter(message => isAiMessage(message))
-    if (end >= 0) return describeAnswer(said)
-    const waiting = readWaiting(snapshot)
-    if (waiting !== undefined) return { type: 'question', question: waiting.question, ...sumUsage(said) }
-    return snapshot.next.length === 0 ? describeAnswer(said) : undefined
+    const isEnded = snapshot.next.length === 0
+    return describeReply(readMessages(snapshot.values), messageId, readWaiting(snapshot)?.question, isEnded)
   }
 
   async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
-    return haveResults(readMessages((await this.#readState(threadId)).values), toolCallIds)
+    const { values, metadata } = await this.#readState(threadId)
+    // What is no tool call took effect if the run came to its end by itself, and was not repaired.
+    if (toolCallIds.includes('') && metadata?.source !== 'loop') return false
+    return haveResults(readMessages(values), toolCallIds.filter(id => id !== ''))
   }
 
   checkDecisions (question: Question, decisions: readonly Decision[]): void {
-    checkDecisions(question, decisions, this.#tools)
+    checkDecisions(question, decisions, this.#options.tools)
   }
 
   parseResume (question: Question, resume: unknown): Decision[] {
@@ -138,46 +145,57 @@ export class LangGraphAgent implements Agent {
 
   async forget (threadId: string): Promise<void> {
     this.#atRest.delete(threadId)
-    await this.#threads.deleteThread(threadId).catch(rethrowAsServiceError)
+    await this.#options.threads.deleteThread(threadId).catch(rethrowAsServiceError)
   }
 
   async listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]> {
-    return await this.#threads.listThreads(afterThreadId, limit).catch(rethrowAsServiceError)
+    return await this.#options.threads.listThreads(afterThreadId, limit).catch(rethrowAsServiceError)
   }
 
-  async * #run (input: unknown, request: RunRequest, verdict: Verdict): AsyncGenerator<AgentEvent> {
-    request.signal.throwIfAborted()
-    const epoch = this.#atRest.delete(request.threadId)
-    let before: number | undefined
-    let seen = 0
-    let messages: BaseMessage[] = []
+  async * #run (input: unknown, request: RunRequest, approved: string[], before?: readonly BaseMessage[]): AsyncGenerator<AgentEvent> {
+    const { threadId, signal, person, wantsTokens = false } = request
+    signal.throwIfAborted()
+    const epoch = this.#atRest.delete(threadId)
+    const { limits, describeContext } = this.#options
+    const states = this.#graph._streamIterator(input, {
+      ...configure(threadId),
+      context: describeContext(person, approved),
+      signal,
+      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
+      durability: 'exit',
+      recursionLimit: limits.maxSteps,
+      callbacks: [new ToolCallLimit(limits.maxToolCalls)],
+      streamMode: wantsTokens ? ['values', 'messages'] : ['values']
+    })
+    let narration = before === undefined ? undefined : new Narration({ before, wantsTokens, speakers: this.#speakers })
+    let messages: readonly BaseMessage[] = []
     let isQuestion = false
-    const states = this.#graph._streamIterator(input, { ...this.#configure(request, verdict), signal: request.signal, streamMode: 'values' })
-    for await (const state of states) {
-      if (isInterrupted(state)) {
-        isQuestion = true
-        continue
+    for await (const chunk of states) {
+      const { state, token } = readChunk(chunk)
+      if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
+      if (state === undefined) continue
+      if (isInterrupted(state)) isQuestion = true
+      else {
+        messages = readMessages(state)
+        narration ??= new Narration({ before: messages, wantsTokens, speakers: this.#speakers })
+        yield * narration.see(messages)
       }
-      messages = readMessages(state)
-      before ??= messages.length
-      for (const message of messages.slice(Math.max(before, seen))) yield * describeEvents(message)
-      seen = messages.length
     }
-    const said = messages.slice(before).filter(message => isAiMessage(message))
-    if (!isQuestion) this.#atRest.add(request.threadId, epoch)
-    yield isQuestion ? await this.#describeQuestion(request.threadId, said) : describeAnswer(said)
+    if (isQuestion) return yield await this.#describeQuestion(threadId, narration)
+    await this.#answerOpen(threadId, messages, before === undefined ? narration?.seen ?? [] : messages)
+    this.#atRest.add(threadId, epoch)
+    yield * narration?.end() ?? []
   }
 
-  async #describeQuestion (threadId: string, said: readonly AIMessage[]): Promise<AgentEvent> {
+  async #describeQuestion (threadId: string, narration: Narration | undefined): Promise<AgentEvent> {
     const question = await this.pending(threadId)
-    if (question === undefined) throw new Error('The graph interrupted with a value in no form that is known')
-    return { type: 'question', question, ...sumUsage(said) }
+    if (question === undefined) throw new Error('The graph was interrupted, but nothing waits for an answer')
+    return { type: 'question', question, ...sumUsage(narration?.said ?? []) }
   }
 
-  #configure ({ threadId, person }: RunRequest, verdict: Verdict) {
-    const context: RunContext = { platform: person.platform, userId: person.userId, userName: person.name, ...verdict }
-    // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
-    return { configurable: { thread_id: threadId }, context, durability: 'exit' }
+  /** A graph may end with calls that it never ran: its provider would refuse the thread from then on. */
+  async #answerOpen (threadId: string, messages: readonly BaseMessage[], seen: readonly BaseMessage[]): Promise<void> {
+    if (findOpenCalls(seen).length > 0) await this.#repair.answerOpen(configure(threadId), messages)
   }
 
   async #readWaiting (threadId: string): Promise<Waiting & { config: ThreadConfig } | undefined> {
@@ -187,21 +205,33 @@ export class LangGraphAgent implements Agent {
   }
 
   async #readState (threadId: string): Promise<StateSnapshot> {
-    return await this.#graph.getState({ configurable: { thread_id: threadId } }).catch(rethrowAsServiceError)
+    return await this.#graph.getState(configure(threadId)).catch(rethrowAsServiceError)
   }
 
   /** After a run that failed: makes the thread fit for the next message, then throws why the run failed. */
-  async #keepFit ({ threadId, signal }: RunRequest, error: unknown, repair: (config: ThreadConfig) => Promise<unknown>): Promise<never> {
+  async #keepFit ({ signal }: RunRequest, error: unknown, repair: (isCutOff: boolean) => Promise<unknown>): Promise<never> {
     let failure: unknown
-    await repair({ configurable: { thread_id: threadId } }).catch((cause: unknown) => { failure = cause })
+    await repair(signal.aborted || isDiskError(error)).catch((cause: unknown) => { failure = cause })
     if (signal.aborted) throw signal.reason
     // A disk that fails the repair, if not the run, is the cause to look at; `pending` finishes the repair before the next turn.
     return rethrowAsServiceError(isDiskError(failure) && !isDiskError(error) ? failure : error)
   }
 }
 
-/** For a run that only asks again: it reaches no tool. */
-const NOBODY = { context: { platform: '', userId: '', ...NO_VERDICT }, durability: 'exit' }
+function configure (threadId: string): ThreadConfig {
+  return { configurable: { thread_id: threadId } }
+}
+
+/** What LangGraph streams: its mode and, for `values`, the state, for `messages`, a message and what is known of it. */
+function readChunk (chunk: unknown): { state?: unknown, token?: { message: unknown, node: string } } {
+  if (!Array.isArray(chunk)) return {}
+  const [mode, payload]: unknown[] = chunk
+  if (mode === 'values') return { state: payload }
+  if (mode !== 'messages' || !Array.isArray(payload)) return {}
+  const [message, metadata]: unknown[] = payload
+  const node: unknown = typeof metadata === 'object' && metadata !== null && 'langgraph_node' in metadata ? metadata.langgraph_node : ''
+  return { token: { message, node: String(node) } }
+}
 
 /** SQLite's errors are the disk's; every other one is the agent's. */
 function rethrowAsServiceError (error: unknown): never {

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts'
 import type { Agent } from './agent.ts'
-import { createAssistant } from './assistant.ts'
+import { createAssistant, describeContext } from './assistant.ts'
 import { ConversationFile } from './checkpointer.ts'
 import { LangGraphAgent } from './langgraph.ts'
 import { createModel, type ModelOptions } from './model.ts'
@@ -23,6 +23,6 @@ export async function loadAgent ({ conversationsPath, log, now = Date.now, ...mo
   const { name, model } = await createModel(modelOptions)
   const file = await ConversationFile.open({ path: conversationsPath, now, log })
   const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
-  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file })
+  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, describeContext })
   return { agent, close: () => file.close() }
 }

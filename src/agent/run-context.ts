@@ -7,8 +7,6 @@ export const RunContext = z.object({
   userId: z.string(),
   userName: z.string().optional(),
   /** Ids of the tool calls that the person approved, for this run alone. */
-  approved: z.array(z.string()).default([]),
-  /** Tool call id to the reason that the agent is given. */
-  rejected: z.record(z.string(), z.string()).default({})
+  approved: z.array(z.string()).default([])
 })
 export type RunContext = z.infer<typeof RunContext>

@@ -1,90 +1,147 @@
-import { RemoveMessage, ToolMessage, type BaseMessage } from '@langchain/core/messages'
-import { END, START, type StateSnapshot } from '@langchain/langgraph'
+import type { BaseMessage } from '@langchain/core/messages'
+import { END, Overwrite, START, type StateSnapshot } from '@langchain/langgraph'
 import type { Graph } from './langgraph.ts'
-import { isAiMessage, readMessages } from './messages.ts'
+import { readMessages } from './messages.ts'
+import { answerOpenCalls, findOpenCalls, findResult, keepAnswered } from './tool-results.ts'
 import { readWaiting } from './waiting.ts'
 
 /** Which thread, and at which checkpoint, if not at the newest. */
 export interface ThreadConfig {
   configurable?: Record<string, unknown>
+  metadata?: Record<string, unknown>
 }
 
 /** LangGraph's name for a checkpoint that repeats another one. */
 const COPY = '__copy__'
 
-/** Marks a result that is none. */
-const CUT_OFF = 'holdline_cut_off'
+/** In a checkpoint's metadata: a repair has begun, and this message, if any, is still to be taken out. */
+const REPAIRING = 'holdline_repairing'
 
 /** Checkpoints to look through for a question; one turn writes a handful. */
 const MAX_LOOK_BACK = 50
 
+/** The answer that a run was about. */
+export interface Answer {
+  /** Ids of the tool calls that the person said yes to; an empty one where something else was asked. */
+  readonly approved: string[]
+  /** How many messages the thread had when it asked. */
+  readonly messageCount: number
+}
+
+/** What failed. */
+export interface Failure {
+  /** The person's message, if the run was about one. */
+  readonly humanId?: string
+  /** The answer to a question, if the run was about one. */
+  readonly answer?: Answer
+  /** Whether the run was ended from outside, so that nobody knows how far it got; else a step of it failed, and the yes is used up. */
+  readonly isCutOff: boolean
+}
+
+/** Where threads are repaired. */
+export interface RepairOptions {
+  readonly graph: Graph
+  /** What a run needs that only asks again. */
+  readonly askAgain: object
+}
+
 /**
  * Makes a thread fit for the next message after a run that failed half-way.
  *
- * *Promise.* The message `humanId` is gone; every tool call left in the thread has its result; the results of tools that ran are kept; nothing is
- * pending. Resolves to whether the run got as far as a result of one of `toolCallIds` (true if there are none to ask about): if not, a question
- * about them is as good as unanswered, and its thread is to be rewound.
+ * *Promise.* The person's message is gone; every tool call left in the thread has its result; the results of tools that ran are kept; nothing is
+ * pending, unless a yes was cut off before anything came of it: then its question is asked again.
  *
- * *Not promised.* That it is done in one step: `mendThread` finishes what a crash in between leaves.
+ * *Not promised.* That it is done in one step: `mend` finishes what a crash in between leaves.
  */
-export async function repairThread (
-  graph: Graph,
-  config: ThreadConfig,
-  humanId: string | undefined,
-  toolCallIds: readonly string[] = []
-): Promise<boolean> {
-  const snapshot = await graph.getState(config)
-  if (snapshot.createdAt === undefined) return toolCallIds.length === 0
-  if (isAsking(snapshot) && toolCallIds.length > 0) return false
-  // Takes in the results of the tasks that finished, and drops the tasks that did not.
-  await graph.updateState(config, null, END)
-  const messages = readMessages((await graph.getState(config)).values)
-  if (toolCallIds.length > 0 && !toolCallIds.some(id => findResult(messages, id) !== undefined)) return false
-  const repairs = listRepairs(messages, humanId)
-  if (repairs.length > 0) {
-    await graph.updateState(config, { messages: repairs }, START)
-    await graph.updateState(config, null, END)
+export class ThreadRepair {
+  readonly #options: RepairOptions
+
+  constructor (options: RepairOptions) {
+    this.#options = options
   }
-  return true
-}
 
-/**
- * Asks a question again: the thread goes back to the checkpoint that asked it.
- *
- * A copy of that checkpoint runs up to its interrupt anew, because the old one may hold the answer that was cut off, and would obey it.
- */
-export async function rewindThread (graph: Graph, interruptConfig: ThreadConfig, options: object): Promise<void> {
-  const copy = await graph.updateState(interruptConfig, null, COPY)
-  if (typeof copy !== 'object' || copy === null || !('configurable' in copy)) throw new Error('The graph gave no checkpoint for the copy')
-  await graph.invoke(null, { ...options, configurable: copy.configurable })
-}
+  /** Repairs; `question` is the checkpoint that asked, if the run was about a question. */
+  async afterFailure (config: ThreadConfig, failure: Failure, question?: ThreadConfig): Promise<void> {
+    const { graph } = this.#options
+    const { humanId, answer, isCutOff } = failure
+    const snapshot = await graph.getState(config)
+    const mayAskAgain = question !== undefined && isCutOff && answer !== undefined && answer.approved.length > 0
+    if (snapshot.createdAt === undefined) return
+    if (mayAskAgain && isAsking(snapshot)) return await this.#askAgain(question)
+    // Takes in the results of the tasks that finished, and drops the tasks that did not.
+    await graph.updateState({ ...config, metadata: { [REPAIRING]: humanId ?? '' } }, null, END)
+    const messages = readMessages((await graph.getState(config)).values)
+    if (mayAskAgain && !hasCome(messages, answer)) return await this.#askAgain(question)
+    await this.#putInOrder(config, messages, humanId, answer !== undefined)
+  }
 
-/**
- * Finishes what a crash, or a disk that failed, in the middle of a repair left: a question whose calls have no result is asked again, everything
- * else is repaired. Resolves to whether there was anything to do.
- */
-export async function mendThread (graph: Graph, snapshot: StateSnapshot, config: ThreadConfig, options: object): Promise<boolean> {
-  const messages = readMessages(snapshot.values)
-  const open = listOpenCalls(messages)
-  const last = messages.at(-1)
-  const isFit = snapshot.next.length === 0 && open.length === 0 && last?.type !== 'human'
-  if (snapshot.createdAt === undefined || isAsking(snapshot) || isFit) return false
-  const asked = open.length === 0 ? undefined : await findQuestion(graph, config, messages, open)
-  if (asked !== undefined) await rewindThread(graph, asked, options)
-  else await repairThread(graph, config, last?.type === 'human' ? last.id : undefined)
-  return true
-}
+  /**
+   * Finishes what a crash, or a disk that failed, in the middle of a repair left; and asks a question again that took an answer which its graph
+   * refused, since it would refuse every later one too. Resolves to whether there was anything to do.
+   */
+  async mend (snapshot: StateSnapshot, config: ThreadConfig): Promise<boolean> {
+    const { graph } = this.#options
+    if (snapshot.createdAt === undefined) return false
+    if (snapshot.tasks.some(task => task.interrupts.length > 0 && task.error !== undefined)) {
+      await this.#askAgain(snapshot.config)
+      return true
+    }
+    const messages = readMessages(snapshot.values)
+    const open = findOpenCalls(messages).flatMap(call => call.id ?? [])
+    const repairing: unknown = snapshot.metadata === undefined ? undefined : Reflect.get(snapshot.metadata, REPAIRING)
+    const isFit = snapshot.next.length === 0 && open.length === 0 && repairing === undefined
+    if (isAsking(snapshot) || isFit) return false
+    const asked = open.length === 0 ? undefined : await findQuestion(graph, config, messages, open)
+    if (asked !== undefined) await this.#askAgain(asked)
+    else await this.afterFailure(config, { isCutOff: true, ...(typeof repairing === 'string' && repairing !== '' && { humanId: repairing }) })
+    return true
+  }
 
-/** Whether these calls have results of their own: false if one was cut off, or never came to be. */
-export function haveResults (messages: readonly BaseMessage[], toolCallIds: readonly string[]): boolean {
-  return toolCallIds.every(id => {
-    const result = findResult(messages, id)
-    return result !== undefined && !(CUT_OFF in result.additional_kwargs)
-  })
+  /** Gives results to calls that a run which ended well left without. */
+  async answerOpen (config: ThreadConfig, messages: readonly BaseMessage[]): Promise<void> {
+    await this.#write(config, answerOpenCalls(messages))
+  }
+
+  /**
+   * The thread goes back to the checkpoint that asked. A copy of that checkpoint runs up to its interrupt anew, because the old one may hold the
+   * answer that was cut off, and would obey it.
+   */
+  async #askAgain (question: ThreadConfig): Promise<void> {
+    const { graph, askAgain } = this.#options
+    const copy = await graph.updateState(question, null, COPY)
+    if (typeof copy !== 'object' || copy === null || !('configurable' in copy)) throw new Error('The graph gave no checkpoint for the copy')
+    await graph.invoke(null, { ...askAgain, configurable: copy.configurable })
+  }
+
+  async #putInOrder (config: ThreadConfig, messages: readonly BaseMessage[], humanId: string | undefined, keepsCalls: boolean): Promise<void> {
+    const rest = messages.filter(message => humanId === undefined || message.id !== humanId)
+    const kept = keepsCalls ? answerOpenCalls(rest) : keepAnswered(rest)
+    const isInOrder = kept.length === messages.length && kept.every((message, index) => message === messages[index])
+    if (isInOrder) await this.#settle(config)
+    else await this.#write(config, kept)
+  }
+
+  /** The whole list anew, past the graph's own reducer: not every one takes a message out. */
+  async #write (config: ThreadConfig, messages: readonly BaseMessage[]): Promise<void> {
+    const { graph } = this.#options
+    const isReplaced = graph.channels.messages?.lc_graph_name === 'LastValue'
+    await graph.updateState(config, { messages: isReplaced ? messages : new Overwrite(messages) }, START)
+    await this.#settle(config)
+  }
+
+  /** Nothing is pending any more, and the repair is over. */
+  async #settle (config: ThreadConfig): Promise<void> {
+    await this.#options.graph.updateState({ ...config, metadata: { [REPAIRING]: undefined } }, null, END)
+  }
 }
 
 function isAsking (snapshot: StateSnapshot): boolean {
   return snapshot.tasks.some(task => task.interrupts.length > 0)
+}
+
+/** Whether a run got anywhere after a yes: to a result of a call, or, where no call was asked about, to any message. */
+function hasCome (messages: readonly BaseMessage[], { approved, messageCount }: Answer): boolean {
+  return messages.length > messageCount ? approved.includes('') || approved.some(id => findResult(messages, id) !== undefined) : false
 }
 
 /** The newest checkpoint that asks about these calls, unless one of the calls that it asks about has a result. */
@@ -98,36 +155,4 @@ async function findQuestion (
     return hasResult ? undefined : earlier.config
   }
   return undefined
-}
-
-function findResult (messages: readonly BaseMessage[], toolCallId: string): ToolMessage | undefined {
-  // Behind the call itself: there are providers that use their ids again.
-  const asked = messages.findLastIndex(message => isAiMessage(message) && message.tool_calls?.some(call => call.id === toolCallId) === true)
-  return messages.slice(asked + 1).filter(message => ToolMessage.isInstance(message)).find(message => message.tool_call_id === toolCallId)
-}
-
-function listOpenCalls (messages: readonly BaseMessage[]): string[] {
-  const calls = messages.findLast(message => isAiMessage(message))?.tool_calls ?? []
-  return calls.flatMap(call => call.id !== undefined && findResult(messages, call.id) === undefined ? call.id : [])
-}
-
-function listRepairs (messages: readonly BaseMessage[], humanId: string | undefined): BaseMessage[] {
-  const repairs: BaseMessage[] = messages.some(message => message.id === humanId) && humanId !== undefined ? [new RemoveMessage({ id: humanId })] : []
-  const asked = messages.findLast(message => isAiMessage(message))
-  const open = listOpenCalls(messages)
-  const calls = asked?.tool_calls ?? []
-  if (asked?.id === undefined || open.length === 0) return repairs
-  // A message whose calls all came to nothing says nothing; one with a result has to keep it, and so needs one for each.
-  if (open.length === calls.length) return [...repairs, new RemoveMessage({ id: asked.id })]
-  return [...repairs, ...calls.filter(call => open.includes(call.id ?? '')).map(call => describeCutOff(call.id ?? '', call.name))]
-}
-
-function describeCutOff (toolCallId: string, name: string): ToolMessage {
-  return new ToolMessage({
-    content: 'This call was cut off: it may or may not have happened. Ask the person before trying again.',
-    name,
-    tool_call_id: toolCallId,
-    status: 'error',
-    additional_kwargs: { [CUT_OFF]: true }
-  })
 }

@@ -1,3 +1,4 @@
+import type { BaseMessage } from '@langchain/core/messages'
 import type { StateSnapshot } from '@langchain/langgraph'
 import type { Question } from './agent.ts'
 import { readQuestion, type Interrupt } from './approvals.ts'
@@ -7,6 +8,8 @@ import { isAiMessage, readMessages } from './messages.ts'
 export interface Waiting {
   readonly question: Question
   readonly interrupts: readonly Interrupt[]
+  /** The thread when it asked. */
+  readonly messages: readonly BaseMessage[]
 }
 
 /** What a thread waits with; undefined if it does not. */
@@ -16,5 +19,5 @@ export function readWaiting ({ tasks, values }: StateSnapshot): Waiting | undefi
   const messages = readMessages(values)
   const asked = messages.findLast(message => isAiMessage(message))
   const question = readQuestion({ interrupts, toolCalls: asked?.tool_calls ?? [], text: asked?.text ?? '', messageCount: messages.length })
-  return question === undefined ? undefined : { question, interrupts }
+  return question === undefined ? undefined : { question, interrupts, messages }
 }
