@@ -71,7 +71,7 @@ export class LangGraphAgent implements Agent {
   readonly #graph: Graph
   readonly #repair: ThreadRepair
   readonly #atRest: RestingThreads
-  readonly #speakers = new Set([MODEL_NODE])
+  readonly #speakers = new Map([[MODEL_NODE, true]])
 
   constructor (options: LangGraphAgentOptions) {
     this.description = options.description

@@ -15,8 +15,8 @@ export interface NarrationOptions {
   /** What was in the thread before the run: it is not told. */
   readonly before: readonly BaseMessage[]
   readonly wantsTokens: boolean
-  /** Steps of the graph whose models write what ends up in the thread; see `Narration`. */
-  readonly speakers: Set<string>
+  /** Steps of the graph, and whether all that their models write ends up in the thread; see `Narration`. */
+  readonly speakers: Map<string, boolean>
 }
 
 /**
@@ -29,7 +29,7 @@ export interface NarrationOptions {
  * before that in one piece, when it is there. One message at a time is told word by word; what another step writes meanwhile is told when it is
  * there.
  *
- * *Not promised.* The second sentence of the promise in the one run in which a step, known as a speaker, calls a model for itself.
+ * *Not promised.* The second sentence of the promise in the one run in which a step, known as a speaker, is found to call a model for itself.
  */
 export class Narration {
   readonly #options: NarrationOptions
@@ -66,7 +66,7 @@ export class Narration {
     let writing = this.#written.find(one => one.id === id && one.node === node)
     if (writing === undefined) this.#written.push(writing = { id, node, text: '' })
     writing.text += text
-    if (this.#live === undefined && writing.text === text && this.#options.speakers.has(node)) {
+    if (this.#live === undefined && writing.text === text && this.#options.speakers.get(node) === true) {
       this.#live = { writing, before: this.#answer, told: '' }
     }
     if (this.#live?.writing !== writing) return
@@ -129,14 +129,14 @@ export class Narration {
   * #tellWhole (message: AIMessage): Generator<AgentEvent> {
     const index = this.#written.findIndex(writing => isSame(writing, message))
     const [writing] = index < 0 ? [] : this.#written.splice(index, 1)
-    if (writing !== undefined) this.#options.speakers.add(writing.node)
+    if (writing !== undefined && !this.#options.speakers.has(writing.node)) this.#options.speakers.set(writing.node, true)
     if (message.text !== '') yield * this.#tell(this.#separate(message.text))
   }
 
   /** A step whose model wrote something that did not come into the thread. */
   #distrust (): void {
     if (this.#live === undefined) return
-    this.#options.speakers.delete(this.#live.writing.node)
+    this.#options.speakers.set(this.#live.writing.node, false)
     this.#answer = this.#live.before
     this.#live = undefined
   }
