@@ -13,6 +13,7 @@ export interface ConversationPluginOptions {
   readonly pendingText: 'repeat' | 'reject'
   readonly maxQueuedTurns: number
   readonly agentTimeoutMs: number
+  readonly approvalTimeoutMs: number | undefined
   readonly keepConversations: boolean
   readonly now: () => number
   /** From the wish to close until running turns are cancelled. */

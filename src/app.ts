@@ -73,11 +73,13 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
       anthropicApiKey: config.ANTHROPIC_API_KEY,
       ollamaBaseUrl: config.OLLAMA_BASE_URL,
       conversationsPath: resolveConversationsPath(config),
+      limits: { maxToolCalls: config.MAX_TOOL_CALLS, maxSteps: config.RECURSION_LIMIT },
       now
     })
     await app.register(conversation, {
       pendingText: config.PENDING_TEXT,
       maxQueuedTurns: config.MAX_QUEUED_TURNS,
+      approvalTimeoutMs: config.APPROVAL_TIMEOUT_MINUTES === undefined ? undefined : toMs(config.APPROVAL_TIMEOUT_MINUTES, MINUTE_MS),
       agentTimeoutMs: toMs(config.AGENT_TIMEOUT_SECONDS, SECOND_MS),
       keepConversations,
       now,

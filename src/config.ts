@@ -44,6 +44,11 @@ export const Config = Type.Object({
   PENDING_TEXT: Type.Union([Type.Literal('repeat'), Type.Literal('reject')], {
     default: 'repeat', description: 'What a text that is no decision does to a waiting question. repeat: asks again. reject: rejects, the text being the reason'
   }),
+  APPROVAL_TIMEOUT_MINUTES: Type.Optional(Type.Number({
+    exclusiveMinimum: 0, maximum: MAX_TIMEOUT_MINUTES, description: 'Time that a question waits for its answer; as long as the session if not set'
+  })),
+  MAX_TOOL_CALLS: Type.Integer({ minimum: 1, default: 25, description: 'Tools that the agent may call in one turn; more are refused' }),
+  RECURSION_LIMIT: Type.Integer({ minimum: 1, default: 100, description: 'Steps that a graph may take in one turn; more end it' }),
   MAX_QUEUED_TURNS: Type.Integer({ minimum: 0, default: 8, description: 'Messages of one session that may wait for their turn; more are refused' }),
   AGENT_TIMEOUT_SECONDS: Type.Number({ exclusiveMinimum: 0, maximum: 3600, default: 120, description: 'Time that the agent has for one turn' }),
   SHUTDOWN_GRACE_SECONDS: Type.Number({

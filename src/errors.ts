@@ -17,6 +17,11 @@ export const ERRORS = {
   SESSION_NOT_FOUND: { status: 404, message: 'This session does not exist or has expired', nextStep: 'Send the message without session_id to start a new one' },
   APPROVAL_NOT_PENDING: { status: 409, message: 'No question is waiting for an answer', nextStep: 'Nothing to do: the question was answered or never asked' },
   APPROVAL_SUPERSEDED: { status: 409, message: 'This is not the question that is waiting', nextStep: 'Read the session for the pending approval_id' },
+  APPROVAL_EXPIRED: {
+    status: 409,
+    message: 'This question has expired: nobody answered in time, and nothing was done',
+    nextStep: 'Ask the agent again, or raise APPROVAL_TIMEOUT_MINUTES'
+  },
   APPROVAL_OUTCOME_UNKNOWN: {
     status: 409,
     message: 'An earlier answer was cut off: the action may or may not have happened. Please check, then answer the question again',

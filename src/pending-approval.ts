@@ -17,6 +17,8 @@ export const ApprovalData = Type.Object({
   allowed_decisions: Type.Array(DecisionType),
   /** ISO 8601, UTC. */
   requested_at: Type.String(),
+  /** ISO 8601, UTC; where approvals have a life of their own. */
+  expires_at: Type.Optional(Type.String()),
   /** Where one question covers several tool calls: all of them, in order. */
   actions: Type.Optional(Type.Array(Action))
 })
@@ -48,10 +50,12 @@ export interface HoldOptions {
   readonly approvalId: string
   readonly nowMs: number
   readonly isOutcomeUnknown?: boolean
+  /** How long it may wait for its answer; as long as the session if not given. */
+  readonly timeoutMs?: number | undefined
 }
 
 /** A question of the agent as a session keeps it. */
-export function holdQuestion (question: Question, { approvalId, nowMs, isOutcomeUnknown = false }: HoldOptions): PendingApproval {
+export function holdQuestion (question: Question, { approvalId, nowMs, isOutcomeUnknown = false, timeoutMs }: HoldOptions): PendingApproval {
   const [first] = question.actions
   if (first === undefined) throw new Error('A question covers at least one action')
   const actions = question.actions.map(({ toolName, args, description }) => ({ tool_name: toolName, args, description }))
@@ -64,6 +68,7 @@ export function holdQuestion (question: Question, { approvalId, nowMs, isOutcome
     description: first.description,
     allowed_decisions: first.allowedDecisions.filter(type => question.actions.every(action => action.allowedDecisions.includes(type))),
     requested_at: new Date(nowMs).toISOString(),
+    ...(timeoutMs !== undefined && { expires_at: new Date(nowMs + timeoutMs).toISOString() }),
     ...(actions.length > 1 && { actions }),
     holdline: { fingerprint: question.fingerprint, ...(isOutcomeUnknown && { outcome_unknown: true }) }
   }
@@ -73,6 +78,19 @@ export function holdQuestion (question: Question, { approvalId, nowMs, isOutcome
 export function claimApproval (approval: PendingApproval, nowMs: number, approved: readonly string[]): PendingApproval {
   return { ...approval, holdline: { ...approval.holdline, claimed_at: new Date(nowMs).toISOString(), approved: [...approved] } }
 }
+
+/** Whether a question has waited too long for its answer. */
+export function hasExpired ({ expires_at: expiresAt }: PendingApproval, nowMs: number): boolean {
+  return expiresAt !== undefined && nowMs >= Date.parse(expiresAt)
+}
+
+/** Told to a person on the first message after a question expired. */
+export function describeExpiry (what: string): string {
+  return `Nobody answered in time, so this was not done: ${what}`
+}
+
+/** Told to the agent as the result of a call whose question expired. */
+export const EXPIRED = 'The person did not answer in time: the approval expired, and the call was not made. Ask again if it is still wanted.'
 
 /** Reads what a session keeps; undefined if nothing is pending, or in a form of another service's (a loaded file's). */
 export function readPendingApproval (json: JsonObject | null): PendingApproval | undefined {

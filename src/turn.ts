@@ -1,11 +1,13 @@
 import type { Agent, AgentEvent, Decision, Person, Question } from './agent/agent.ts'
 import { listApproved } from './agent/approvals.ts'
 import { runWithDeadline } from './deadline.ts'
+import { findUntoldExpiry, logDecision, markExpiriesTold, type Route } from './decision-log.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import {
-  claimApproval, describeQuestion, holdQuestion, OUTCOME_UNKNOWN, readPendingApproval, REPLY_LOST, type PendingApproval
+  claimApproval, describeExpiry, describeQuestion, EXPIRED, hasExpired, holdQuestion, OUTCOME_UNKNOWN, readPendingApproval, REPLY_LOST,
+  type PendingApproval
 } from './pending-approval.ts'
 import { mergeMetadata, readUserName } from './sessions/metadata.ts'
 import type { Reply, RunFacts } from './reply.ts'
@@ -20,6 +22,8 @@ export interface TurnOptions {
   /** What a text that is no decision does to a waiting question. */
   readonly pendingText: 'repeat' | 'reject'
   readonly agentTimeoutMs: number
+  /** How long a question may wait for its answer; as long as its session if not given. */
+  readonly approvalTimeoutMs: number | undefined
   readonly now: () => number
   readonly newId: () => string
 }
@@ -60,6 +64,8 @@ export class Turn {
   #session: Session
   /** What the person has to be told before the reply. */
   #notice: string | undefined
+  #hasExpired = false
+  #isTellingExpiry = false
 
   constructor (options: TurnOptions, session: Session, stop: AbortSignal, log: Log) {
     this.#options = options
@@ -71,32 +77,36 @@ export class Turn {
 
   /** Takes a message: to the agent, or, where a question waits, as an answer to it if it is one. */
   async say ({ text, metadata: change, approvalId, askedBefore }: Said): Promise<Reply> {
-    const metadata = mergeMetadata(this.#session.metadata, change)
+    mergeMetadata(this.#session.metadata, change)
     const asksNow = readPendingApproval(this.#session.pendingApproval)?.approval_id
     const held = await this.#putRight()
+    const metadata = mergeMetadata(this.#session.metadata, change)
     if (held === undefined) {
+      if (this.#hasExpired && (approvalId !== undefined || parseDecisionWords(text, 1) !== undefined)) throw await this.#refuseExpired()
       // A yes to a question that was decided while it waited is for nobody: the agent would take it for an answer to something else.
       const isLate = askedBefore !== undefined && askedBefore !== asksNow && parseDecisionWords(text, 1) !== undefined
       if (approvalId !== undefined || isLate) throw new ServiceError('APPROVAL_NOT_PENDING')
       const { threadId } = this.#session
       const person = this.#describePerson(metadata)
+      this.#noticeExpiry(metadata)
       return await this.#run(this.#note(metadata), signal => this.#options.agent.turn({ threadId, text, person, signal }))
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
     const isAnswer = askedBefore === held.approval.approval_id
     const decisions = isAnswer ? readWords(this.#options.agent, held.question, text, this.#options.pendingText) : undefined
-    return decisions === undefined ? await this.#repeat(metadata, held) : await this.#resume(metadata, held, decisions)
+    return decisions === undefined ? await this.#repeat(metadata, held) : await this.#resume(metadata, held, decisions, 'chat')
   }
 
   /** Answers the question `approvalId`, or throws APPROVAL_* or DECISION_REFUSED and leaves it as it is. */
   async decide (verdict: Verdict, approvalId: string | undefined, change: JsonObject | undefined): Promise<Reply> {
-    const metadata = mergeMetadata(this.#session.metadata, change)
+    mergeMetadata(this.#session.metadata, change)
     const held = await this.#putRight()
-    if (held === undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
+    const metadata = mergeMetadata(this.#session.metadata, change)
+    if (held === undefined) throw new ServiceError(this.#hasExpired ? 'APPROVAL_EXPIRED' : 'APPROVAL_NOT_PENDING')
     if (held.approval.approval_id !== approvalId) {
       throw new ServiceError(held.approval.holdline.outcome_unknown === true ? 'APPROVAL_OUTCOME_UNKNOWN' : 'APPROVAL_SUPERSEDED')
     }
-    return await this.#resume(metadata, held, readVerdict(this.#options.agent, held.question, verdict))
+    return await this.#resume(metadata, held, readVerdict(this.#options.agent, held.question, verdict), 'approve')
   }
 
   /** The graph is the truth about a question, the session is its index: after a crash between the two, the session is made to agree. */
@@ -114,7 +124,11 @@ export class Turn {
       return undefined
     }
     const isSame = approval?.holdline.fingerprint === question.fingerprint
-    if (isSame && approval.holdline.claimed_at === undefined) return { question, approval }
+    if (isSame && approval.holdline.claimed_at === undefined) {
+      if (!hasExpired(approval, this.#options.now())) return { question, approval }
+      await this.#expire({ question, approval })
+      return undefined
+    }
     if (isSame) {
       this.#log.warn({ session_id: this.#session.sessionId, code: 'APPROVAL_OUTCOME_UNKNOWN', approval_id: approval.approval_id },
         'An answer was cut off after it was claimed: the action may or may not have happened; the person is asked again')
@@ -124,6 +138,34 @@ export class Turn {
     const asked = this.#hold(question, isSame)
     await this.#save({ pendingApproval: asked })
     return { question, approval: asked }
+  }
+
+  /** The agent learns of it at once, the person with the next reply. */
+  async #expire ({ question, approval }: Held): Promise<void> {
+    const { agent, now } = this.#options
+    const { sessionId, threadId, userId, metadata } = this.#session
+    this.#log.info({ session_id: sessionId, approval_id: approval.approval_id }, 'A question expired: nobody answered in time')
+    const person = this.#describePerson(metadata)
+    await runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
+      await agent.dismiss({ threadId, person, signal, question, reason: EXPIRED })
+    })
+    const logged = logDecision(metadata, { approval, decisions: [], nowMs: now(), userId, route: 'timeout' })
+    await this.#save({ metadata: logged, pendingApproval: null })
+    this.#hasExpired = true
+  }
+
+  /** For a yes that comes too late: it tells the person, too. */
+  async #refuseExpired (): Promise<ServiceError> {
+    const what = findUntoldExpiry(this.#session.metadata)
+    await this.#save({ metadata: markExpiriesTold(this.#session.metadata) })
+    return new ServiceError('APPROVAL_EXPIRED', what === undefined ? {} : { message: describeExpiry(what) })
+  }
+
+  #noticeExpiry (metadata: JsonObject): void {
+    const what = findUntoldExpiry(metadata)
+    if (what === undefined) return
+    this.#notice = describeExpiry(what)
+    this.#isTellingExpiry = true
   }
 
   /** The session keeps the claim until a reply has told the person. */
@@ -141,11 +183,12 @@ export class Turn {
     return this.#reply('waiting_approval', describeQuestion(question, approval), approval)
   }
 
-  async #resume (metadata: JsonObject, { question, approval }: Held, decisions: readonly Decision[]): Promise<Reply> {
+  async #resume (metadata: JsonObject, { question, approval }: Held, decisions: readonly Decision[], route: Route): Promise<Reply> {
     const { agent, now } = this.#options
     // A claim that is never tried would be told as one that was cut off.
     this.#stop.throwIfAborted()
-    const claimed = this.#save({ metadata, pendingApproval: claimApproval(approval, now(), listApproved(question, decisions)) })
+    const logged = logDecision(metadata, { approval, decisions, nowMs: now(), userId: this.#session.userId, route })
+    const claimed = this.#save({ metadata: logged, pendingApproval: claimApproval(approval, now(), listApproved(question, decisions)) })
     await claimed
     const { threadId } = this.#session
     const person = this.#describePerson(metadata)
@@ -166,6 +209,7 @@ export class Turn {
       throw error
     }
     await noted
+    if (this.#isTellingExpiry) await this.#save({ metadata: markExpiriesTold(this.#session.metadata) })
     if (last?.type === 'question') {
       const approval = this.#hold(last.question)
       await this.#save({ pendingApproval: approval })
@@ -204,8 +248,8 @@ export class Turn {
   }
 
   #hold (question: Question, isOutcomeUnknown = false): PendingApproval {
-    const { newId, now } = this.#options
-    return holdQuestion(question, { approvalId: newId(), nowMs: now(), isOutcomeUnknown })
+    const { newId, now, approvalTimeoutMs: timeoutMs } = this.#options
+    return holdQuestion(question, { approvalId: newId(), nowMs: now(), isOutcomeUnknown, timeoutMs })
   }
 
   #reply (status: Reply['status'], message: string, approval: PendingApproval | null, { model, usage }: RunFacts = {}): Reply {

@@ -91,6 +91,13 @@ export interface ResumeRequest extends RunRequest {
   readonly decisions: readonly Decision[]
 }
 
+/** The end of a question that nobody answers. */
+export interface DismissRequest extends RunRequest {
+  readonly question: Question
+  /** Given to the agent. */
+  readonly reason: string
+}
+
 /** A message of a conversation, as a person may see it. */
 export interface Message {
   readonly id: string
@@ -142,6 +149,11 @@ export interface Agent {
   turn (request: TurnRequest): AsyncIterable<AgentEvent>
   /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */
   resume (request: ResumeRequest): AsyncIterable<AgentEvent>
+  /**
+   * Ends the thread's pending question without an answer. The calls that it asks about get the reason as their result, and no model is called; where
+   * it asks about no calls, the graph is told no.
+   */
+  dismiss (request: DismissRequest): Promise<void>
   /**
    * The question that the thread waits with, if it does: the truth about it, whatever a session row says. A thread that a crash in the middle of
    * a repair left half-way is mended first.

@@ -3,7 +3,8 @@ import { HumanMessage, type BaseMessage } from '@langchain/core/messages'
 import { isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
-  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Person, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
+  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, DismissRequest, Message, Person, Question, ResumeRequest, RunRequest,
+  ThreadActivity, TurnRequest
 } from './agent.ts'
 import { checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
 import { isDiskError, refuseConversation } from './disk-error.ts'
@@ -104,6 +105,18 @@ export class LangGraphAgent implements Agent {
     } catch (error) {
       await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { answer, isCutOff }, waiting.config))
     }
+  }
+
+  async dismiss (request: DismissRequest): Promise<void> {
+    const { question, reason, threadId } = request
+    const decisions = question.actions.map((): Decision => ({ type: 'reject', message: reason }))
+    const mayReject = question.actions.every(action => action.allowedDecisions.includes('reject'))
+    if (mayReject && question.actions.some(action => action.toolCallId === '')) {
+      const events = this.resume({ ...request, decisions })
+      while (!(await events.next()).done);
+      return
+    }
+    await this.#repair.dismiss(configure(threadId), reason).catch(rethrowAsServiceError)
   }
 
   async pending (threadId: string): Promise<Question | undefined> {

@@ -2,12 +2,13 @@ import type { Log } from '../log.ts'
 import type { Agent } from './agent.ts'
 import { createAssistant, describeContext } from './assistant.ts'
 import { ConversationFile } from './checkpointer.ts'
-import { LangGraphAgent } from './langgraph.ts'
+import { LangGraphAgent, type RunLimits } from './langgraph.ts'
 import { createModel, type ModelOptions } from './model.ts'
 
 /** Which agent, and where its conversations are kept. */
 export interface LoadAgentOptions extends ModelOptions {
   readonly conversationsPath: string
+  readonly limits: RunLimits
   readonly log: Log
   readonly now?: () => number
 }
@@ -19,10 +20,10 @@ export interface LoadedAgent {
 }
 
 /** Loads the built-in agent. Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing is left open then. */
-export async function loadAgent ({ conversationsPath, log, now = Date.now, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
+export async function loadAgent ({ conversationsPath, limits, log, now = Date.now, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
   const { name, model } = await createModel(modelOptions)
   const file = await ConversationFile.open({ path: conversationsPath, now, log })
   const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
-  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, describeContext })
+  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, limits, describeContext })
   return { agent, close: () => file.close() }
 }

@@ -97,6 +97,13 @@ export class ThreadRepair {
     return true
   }
 
+  /** Ends the question that a thread waits with: the calls that are open get `reason` as their result. */
+  async dismiss (config: ThreadConfig, reason: string): Promise<void> {
+    await this.#options.graph.updateState({ ...config, metadata: { [REPAIRING]: '' } }, null, END)
+    const messages = readMessages((await this.#options.graph.getState(config)).values)
+    await this.#write(config, answerOpenCalls(messages, reason))
+  }
+
   /** Gives results to calls that a run which ended well left without. */
   async answerOpen (config: ThreadConfig, messages: readonly BaseMessage[]): Promise<void> {
     await this.#write(config, answerOpenCalls(messages))

@@ -35,13 +35,16 @@ export function findOpenCalls (messages: readonly BaseMessage[]): ToolCall[] {
   return open
 }
 
-/** The same messages, every call that has no result given one that says so, where providers want it: behind the other results of its message. */
-export function answerOpenCalls (messages: readonly BaseMessage[]): BaseMessage[] {
+/**
+ * The same messages, every call that has no result given one, where providers want it: behind the other results of its message. It says `reason`, or,
+ * without one, that the call was cut off.
+ */
+export function answerOpenCalls (messages: readonly BaseMessage[], reason?: string): BaseMessage[] {
   const open = new Set(findOpenCalls(messages))
   const answered: BaseMessage[] = []
   let waiting: ToolCall[] = []
   const settle = () => {
-    answered.push(...waiting.map(describeCutOff))
+    answered.push(...waiting.map(call => describeNoResult(call, reason)))
     waiting = []
   }
   for (const message of messages) {
@@ -63,13 +66,9 @@ export function keepAnswered (messages: readonly BaseMessage[]): BaseMessage[] {
   return answerOpenCalls(kept)
 }
 
-function describeCutOff ({ id = '', name }: ToolCall): ToolMessage {
-  return new ToolMessage({
-    id: randomUUID(),
-    content: 'This call was cut off: it may or may not have happened. Ask the person before trying again.',
-    name,
-    tool_call_id: id,
-    status: 'error',
-    additional_kwargs: { [CUT_OFF]: true }
-  })
+function describeNoResult ({ id = '', name }: ToolCall, reason: string | undefined): ToolMessage {
+  const fields = { id: randomUUID(), name, tool_call_id: id, status: 'error' as const }
+  if (reason !== undefined) return new ToolMessage({ ...fields, content: reason })
+  const content = 'This call was cut off: it may or may not have happened. Ask the person before trying again.'
+  return new ToolMessage({ ...fields, content, additional_kwargs: { [CUT_OFF]: true } })
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ServiceError } from '../errors.ts'
 import { isJsonObject, type JsonObject } from './session.ts'
 
-/** Bytes of JSON that a session's metadata may have. */
+/** Bytes of JSON that a session's metadata may have, without the service's own. */
 export const MAX_METADATA_BYTES = 16 * 1024
 
 /** The key that belongs to the service. */
@@ -21,7 +21,9 @@ export function mergeMetadata (current: JsonObject, change: JsonObject | undefin
   const isKept = ([key, value]: [string, unknown]) => value === null ? !Object.hasOwn(current, key) : isDeepStrictEqual(value, current[key])
   if (Object.entries(change).every(isKept)) return current
   const merged = Object.fromEntries(Object.entries({ ...current, ...change }).filter(([key]) => change[key] !== null))
-  const bytes = Buffer.byteLength(JSON.stringify(merged))
+  // What the service keeps there is not the client's to pay for.
+  const { [RESERVED_KEY]: _ours, ...clients } = merged
+  const bytes = Buffer.byteLength(JSON.stringify(clients))
   if (bytes > MAX_METADATA_BYTES) {
     throw new ServiceError('REQUEST_INVALID', { message: `metadata may have ${MAX_METADATA_BYTES} bytes of JSON once merged, received ${bytes}` })
   }
