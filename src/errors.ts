@@ -31,6 +31,11 @@ export const ERRORS = {
   MEDIA_TYPE_UNSUPPORTED: { status: 415, message: 'The body must be application/json', nextStep: 'Send Content-Type: application/json' },
   DECISION_REFUSED: { status: 422, message: 'The decision does not fit the question', nextStep: 'Read approval_data for what may be decided' },
   TURN_QUEUE_FULL: { status: 429, message: 'Too many messages are waiting for this session', nextStep: 'Wait for the answers, or raise MAX_QUEUED_TURNS' },
+  CONVERSATION_UNREADABLE: {
+    status: 500,
+    message: 'This conversation cannot be read any more. Send "/new" to start a new one',
+    nextStep: 'Find the cause in the log under the request id; DELETE /api/sessions/{session_id} removes session and conversation'
+  },
   INTERNAL: { status: 500, message: 'Something went wrong', nextStep: 'Find the cause in the log under the request id' },
   AGENT_FAILED: { status: 502, message: 'The agent could not answer. Please try again', nextStep: 'Find the cause in the log under the request id' },
   STORE_UNAVAILABLE: { status: 503, message: 'The session cannot be saved at the moment. Please try again', nextStep: 'Check the disk that holds the session file' },

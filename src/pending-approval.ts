@@ -112,9 +112,20 @@ export function describeQuestion (question: Question, approval: PendingApproval)
   }
   lines.push(actions.length === 1 ? 'I need your approval:' : `I need your approval for ${actions.length} actions:`)
   for (const [index, { description }] of actions.entries()) lines.push(actions.length === 1 ? description : `${index + 1}. ${description}`)
-  lines.push('', actions.length === 1
-    ? 'Answer "yes" or "no"; "reject: <reason>" says why.'
-    : 'Answer "approve all" or "reject all", or each by its number: "approve 1, reject 2: <reason>".')
-  if (approval.allowed_decisions.includes('respond')) lines.push('Any other text is taken as your response.')
+  lines.push('', ...describeAnswers(approval))
   return lines.join('\n')
+}
+
+/** How a question may be answered in a chat; nothing but `/new` where it takes no decision that has words. */
+function describeAnswers ({ actions = [], allowed_decisions: allowed }: PendingApproval): string[] {
+  if (actions.length > 1) return ['Answer "approve all" or "reject all", or each by its number: "approve 1, reject 2: <reason>".']
+  const mayApprove = allowed.includes('approve')
+  const mayReject = allowed.includes('reject')
+  const mayRespond = allowed.includes('respond')
+  const words = [...(mayApprove ? ['"yes"'] : []), ...(mayReject ? ['"no"'] : [])].join(' or ')
+  if (words === '') return [mayRespond ? 'Your next message is the answer.' : 'It cannot be answered in words. "/new" starts a new conversation.']
+  return [
+    `Answer ${words}${mayReject ? '; "reject: <reason>" says why.' : '.'}`,
+    ...(mayRespond ? ['Any other text is taken as your response.'] : [])
+  ]
 }

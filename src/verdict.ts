@@ -18,15 +18,20 @@ export function readVerdict (agent: Agent, question: Question, verdict: Verdict)
 
 /**
  * A chat message as one decision for each action; undefined if it is none, or none that the question allows: in a chat there is nobody to read a
- * status code, so that it is asked again. With `other` = reject, any text that is no decision is the reason of a rejection.
+ * status code, so that it is asked again. Where the question takes a response, what is no decision that it allows is one. With `other` = reject, any
+ * text that is no decision is the reason of a rejection.
  */
 export function readWords (agent: Agent, question: Question, text: string, other: 'repeat' | 'reject'): Decision[] | undefined {
-  const decisions = parseDecisionWords(text, question.actions.length) ?? readOtherText(question, text, other)
+  const candidates = [parseDecisionWords(text, question.actions.length), readOtherText(question, text, other)]
+  return candidates.find(decisions => decisions !== undefined && isAllowed(agent, question, decisions))
+}
+
+function isAllowed (agent: Agent, question: Question, decisions: readonly Decision[]): boolean {
   try {
-    if (decisions !== undefined) agent.checkDecisions(question, decisions)
-    return decisions
+    agent.checkDecisions(question, decisions)
+    return true
   } catch (error) {
-    if (error instanceof ServiceError && error.code === 'DECISION_REFUSED') return undefined
+    if (error instanceof ServiceError && error.code === 'DECISION_REFUSED') return false
     throw error
   }
 }

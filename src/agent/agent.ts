@@ -138,6 +138,8 @@ export interface ThreadActivity {
  * CONVERSATIONS_UNAVAILABLE or the signal's reason, and leaves the thread fit for the next message: the person's message is not in it, the result of
  * a tool that ran is.
  *
+ * A thread that cannot be read throws CONVERSATION_UNREADABLE, and can be forgotten.
+ *
  * *Not promised.* Order: callers run one turn of a thread at a time, and ask for `pending` before they run one. That a turn which
  * ended with CONVERSATIONS_UNAVAILABLE left no trace: where the disk failed in the last sync, the turn may turn out to be in the thread, whole.
  */

@@ -6,6 +6,7 @@ import type {
   Agent, AgentDescription, AgentEvent, AgentStatus, Decision, DismissRequest, Message, Person, Question, ResumeRequest, RunRequest,
   ThreadActivity, TurnRequest
 } from './agent.ts'
+import type { Log } from '../log.ts'
 import { checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
 import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeReply } from './events.ts'
@@ -53,6 +54,7 @@ export interface LangGraphAgentOptions {
   readonly graph: Graph
   readonly tools: readonly CheckedTool[]
   readonly threads: ThreadKeeper
+  readonly log: Log
   readonly limits?: RunLimits
   /** What a run is given as its context; `approved` are the tool calls that the person has just said yes to. */
   readonly describeContext: (person: Person, approved: string[]) => object
@@ -122,9 +124,9 @@ export class LangGraphAgent implements Agent {
   async pending (threadId: string): Promise<Question | undefined> {
     if (this.#atRest.has(threadId)) return undefined
     try {
-      const snapshot = await this.#graph.getState(configure(threadId))
+      const snapshot = await this.#readState(threadId)
       const isMended = await this.#repair.mend(snapshot, configure(threadId))
-      return readWaiting(isMended ? await this.#graph.getState(configure(threadId)) : snapshot)?.question
+      return readWaiting(isMended ? await this.#readState(threadId) : snapshot)?.question
     } catch (error) {
       return rethrowAsServiceError(error)
     }
@@ -153,7 +155,12 @@ export class LangGraphAgent implements Agent {
 
   async history (threadId: string): Promise<Message[]> {
     const snapshot = await this.#readState(threadId)
-    return readMessages(snapshot.values).flatMap(message => formatMessage(message) ?? [])
+    return readMessages(snapshot.values).flatMap((message, index) => {
+      const described = formatMessage(message)
+      if (described === undefined) return []
+      // Graphs that only append give some of their messages no id.
+      return described.id === '' ? { ...described, id: `message-${index}` } : described
+    })
   }
 
   async forget (threadId: string): Promise<void> {
@@ -218,13 +225,21 @@ export class LangGraphAgent implements Agent {
   }
 
   async #readState (threadId: string): Promise<StateSnapshot> {
-    return await this.#graph.getState(configure(threadId)).catch(rethrowAsServiceError)
+    try {
+      return await this.#graph.getState(configure(threadId))
+    } catch (error) {
+      if (isDiskError(error)) return rethrowAsServiceError(error)
+      throw new ServiceError('CONVERSATION_UNREADABLE', { cause: error })
+    }
   }
 
   /** After a run that failed: makes the thread fit for the next message, then throws why the run failed. */
-  async #keepFit ({ signal }: RunRequest, error: unknown, repair: (isCutOff: boolean) => Promise<unknown>): Promise<never> {
+  async #keepFit ({ threadId, signal }: RunRequest, error: unknown, repair: (isCutOff: boolean) => Promise<unknown>): Promise<never> {
     let failure: unknown
     await repair(signal.aborted || isDiskError(error)).catch((cause: unknown) => { failure = cause })
+    if (failure !== undefined) {
+      this.#options.log.error({ err: failure, thread_id: threadId }, 'A thread could not be made fit after a failed run; the next message tries again')
+    }
     if (signal.aborted) throw signal.reason
     // A disk that fails the repair, if not the run, is the cause to look at; `pending` finishes the repair before the next turn.
     return rethrowAsServiceError(isDiskError(failure) && !isDiskError(error) ? failure : error)

@@ -24,6 +24,6 @@ export async function loadAgent ({ conversationsPath, limits, log, now = Date.no
   const { name, model } = await createModel(modelOptions)
   const file = await ConversationFile.open({ path: conversationsPath, now, log })
   const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
-  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, limits, describeContext })
+  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, log, limits, describeContext })
   return { agent, close: () => file.close() }
 }
