@@ -173,38 +173,48 @@ export class LangGraphAgent implements Agent {
   }
 
   async * #run (input: unknown, request: RunRequest, approved: string[], before?: readonly BaseMessage[]): AsyncGenerator<AgentEvent> {
-    const { threadId, signal, person, wantsTokens = false } = request
+    const { threadId, signal, wantsTokens = false } = request
     signal.throwIfAborted()
     const epoch = this.#atRest.delete(threadId)
-    const { limits, describeContext } = this.#options
-    const states = this.#graph._streamIterator(input, {
-      ...configure(threadId),
-      context: describeContext(person, approved),
-      signal,
-      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
-      durability: 'exit',
-      recursionLimit: limits.maxSteps,
-      callbacks: [new ToolCallLimit(limits.maxToolCalls)],
-      streamMode: wantsTokens ? ['values', 'messages'] : ['values']
-    })
-    let narration = before === undefined ? undefined : new Narration({ before, wantsTokens, speakers: this.#speakers })
+    const limit = new ToolCallLimit(this.#options.limits.maxToolCalls, signal)
+    const narrate = (known: readonly BaseMessage[]) => new Narration({ before: known, wantsTokens, speakers: this.#speakers })
+    let narration = before === undefined ? undefined : narrate(before)
     let messages: readonly BaseMessage[] = []
     let isQuestion = false
-    for await (const chunk of states) {
-      const { state, token } = readChunk(chunk)
-      if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
-      if (state === undefined) continue
-      if (isInterrupted(state)) isQuestion = true
-      else {
-        messages = readMessages(state)
-        narration ??= new Narration({ before: messages, wantsTokens, speakers: this.#speakers })
-        yield * narration.see(messages)
+    try {
+      for await (const { state, token } of this.#stream(input, request, approved, limit.signal)) {
+        if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
+        if (isInterrupted(state)) isQuestion = true
+        else if (state !== undefined) {
+          messages = readMessages(state)
+          narration ??= narrate(messages)
+          // Counted before they are told: whoever listens may take time.
+          const events = [...narration.see(messages)]
+          limit.count(events)
+          yield * events
+        }
       }
+    } finally {
+      limit.throwIfReached()
     }
     if (isQuestion) return yield await this.#describeQuestion(threadId, narration)
     await this.#answerOpen(threadId, messages, before === undefined ? narration?.seen ?? [] : messages)
     this.#atRest.add(threadId, epoch)
     yield * narration?.end() ?? []
+  }
+
+  async * #stream (input: unknown, request: RunRequest, approved: string[], signal: AbortSignal): AsyncGenerator<Chunk> {
+    const { limits, describeContext } = this.#options
+    const chunks = this.#graph._streamIterator(input, {
+      ...configure(request.threadId),
+      context: describeContext(request.person, approved),
+      signal,
+      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
+      durability: 'exit',
+      recursionLimit: limits.maxSteps,
+      streamMode: request.wantsTokens === true ? ['values', 'messages'] : ['values']
+    })
+    for await (const chunk of chunks) yield readChunk(chunk)
   }
 
   async #describeQuestion (threadId: string, narration: Narration | undefined): Promise<AgentEvent> {
@@ -250,8 +260,14 @@ function configure (threadId: string): ThreadConfig {
   return { configurable: { thread_id: threadId } }
 }
 
-/** What LangGraph streams: its mode and, for `values`, the state, for `messages`, a message and what is known of it. */
-function readChunk (chunk: unknown): { state?: unknown, token?: { message: unknown, node: string } } {
+/** A piece of what a run streams: the state after a step, or a piece of a message and the step that writes it. */
+interface Chunk {
+  readonly state?: unknown
+  readonly token?: { readonly message: unknown, readonly node: string }
+}
+
+/** LangGraph streams pairs: a mode and, for `values`, the state, for `messages`, a message and what is known of it. */
+function readChunk (chunk: unknown): Chunk {
   if (!Array.isArray(chunk)) return {}
   const [mode, payload]: unknown[] = chunk
   if (mode === 'values') return { state: payload }

@@ -1,24 +1,29 @@
-import { BaseCallbackHandler } from '@langchain/core/callbacks/base'
+import { setMaxListeners } from 'node:events'
+import type { AgentEvent } from './agent.ts'
 
-/**
- * Counts the tools that one run starts, and refuses those beyond the limit before they begin. What becomes of the refusal is the graph's: a step that
- * tells its model of tools that failed goes on, any other one ends the run.
- */
-export class ToolCallLimit extends BaseCallbackHandler {
-  override readonly name = 'ToolCallLimit'
-  // Both, or the tool would start whatever we say.
-  override awaitHandlers = true
-  override raiseError = true
+/** Counts the tool calls of one run, and ends the run at the first one beyond the limit, as soon as the message that makes it is in the thread. */
+export class ToolCallLimit {
+  readonly #end = new AbortController()
   readonly #maxToolCalls: number
   #count = 0
+  /** Ends the run: for the caller's reason, or for the limit. */
+  readonly signal: AbortSignal
 
-  constructor (maxToolCalls: number) {
-    super()
+  constructor (maxToolCalls: number, signal: AbortSignal) {
     this.#maxToolCalls = maxToolCalls
+    this.signal = AbortSignal.any([signal, this.#end.signal])
+    // Every tool that runs at the same time listens.
+    setMaxListeners(0, this.signal)
   }
 
-  override handleToolStart (): void {
-    this.#count++
-    if (this.#count > this.#maxToolCalls) throw new Error(`The turn may call at most ${this.#maxToolCalls} tools (MAX_TOOL_CALLS)`)
+  /** Throws why, if the limit ended the run. */
+  throwIfReached (): void {
+    this.#end.signal.throwIfAborted()
+  }
+
+  /** Takes what happens in the run. */
+  count (events: readonly AgentEvent[]): void {
+    this.#count += events.filter(event => event.type === 'tool_call').length
+    if (this.#count > this.#maxToolCalls) this.#end.abort(new Error(`The turn calls more than ${this.#maxToolCalls} tools (MAX_TOOL_CALLS)`))
   }
 }

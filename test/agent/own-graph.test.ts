@@ -206,14 +206,15 @@ t.test('a tool that takes its graph down after a yes is not asked about again', 
   t.equal(runs, 1)
 })
 
-t.test('a turn calls no more tools than it may', async t => {
-  let runs = 0
-  const many = Array.from({ length: 30 }, (_, index): [string, object] => ['send', { to: String(index) }])
-  const own = await OwnGraph.open(t, guarded(new ScriptedModel([many, 'fine']), () => { runs++ }))
-  await own.turn('hello')
-  t.match((await own.resume(many.map(() => ({ type: 'approve' })))).at(-1), { type: 'answer', text: 'fine' })
-  t.equal(runs, 25)
-  t.equal((await own.said()).filter(line => line.includes('at most 25 tools')).length, 5, 'the model is told of the others')
+t.test('a turn that calls more tools than it may is ended', async t => {
+  const many = (count: number) => Array.from({ length: count }, (_, index): [string, object] => ['look', { index }])
+  const look = tool(() => 'seen', { name: 'look', description: 'Looks', schema: z.object({}) })
+  const model = new ScriptedModel([many(25), many(1), 'fine', many(26), many(25), 'good'])
+  const own = await OwnGraph.open(t, checkpointer => createAgent({ model, tools: [look], checkpointer: Object(checkpointer) }).graph)
+  await t.rejects(own.turn('hello'), { code: 'AGENT_FAILED', cause: { message: /more than 25 tools/ } })
+  t.match((await own.turn('again')).at(-1), { type: 'answer', text: 'fine' })
+  await t.rejects(own.turn('all at once'), { code: 'AGENT_FAILED', cause: { message: /more than 25 tools/ } })
+  t.match((await own.turn('as many as it may')).at(-1), { type: 'answer', text: 'good' })
 })
 
 t.test('a graph that goes round in circles is ended', async t => {
