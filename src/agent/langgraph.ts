@@ -3,7 +3,7 @@ import { HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/
 import { Command, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
-  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
+  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, Message, Person, Question, ResumeRequest, RunRequest, ThreadActivity, TurnRequest
 } from './agent.ts'
 import {
   checkDecisions, formatResume, NO_VERDICT, parseResume, splitDecisions, type CheckedTool, type Verdict
@@ -12,7 +12,7 @@ import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeAnswer, describeEvents } from './events.ts'
 import { formatMessage, isAiMessage, readMessages, sumUsage } from './messages.ts'
 import { RestingThreads } from './resting-threads.ts'
-import type { RunContext } from './run-context.ts'
+import { describeAssistantRun, type DescribeRun } from './run-context.ts'
 import { haveResults, mendThread, repairThread, rewindThread, type ThreadConfig } from './thread-repair.ts'
 import { readWaiting, type Waiting } from './waiting.ts'
 
@@ -42,6 +42,8 @@ export interface LangGraphAgentOptions {
   readonly graph: Graph
   readonly tools: readonly CheckedTool[]
   readonly threads: ThreadKeeper
+  /** As the built-in agent needs it, if not given. */
+  readonly describeRun?: DescribeRun
   readonly newId?: () => string
 }
 
@@ -51,14 +53,16 @@ export class LangGraphAgent implements Agent {
   readonly #graph: Graph
   readonly #tools: readonly CheckedTool[]
   readonly #threads: ThreadKeeper
+  readonly #describeRun: DescribeRun
   readonly #newId: () => string
   readonly #atRest: RestingThreads
 
-  constructor ({ description, graph, tools, threads, newId = randomUUID }: LangGraphAgentOptions) {
+  constructor ({ description, graph, tools, threads, describeRun = describeAssistantRun, newId = randomUUID }: LangGraphAgentOptions) {
     this.description = description
     this.#graph = graph
     this.#tools = tools
     this.#threads = threads
+    this.#describeRun = describeRun
     this.#newId = newId
     this.#atRest = new RestingThreads(() => threads.epoch)
   }
@@ -89,7 +93,7 @@ export class LangGraphAgent implements Agent {
     } catch (error) {
       await this.#keepFit(request, error, async config => {
         const hasResult = await repairThread(this.#graph, config, undefined, verdict.approved)
-        if (!hasResult) await rewindThread(this.#graph, waiting.config, NOBODY)
+        if (!hasResult) await rewindThread(this.#graph, waiting.config, this.#configure(request, NO_VERDICT))
       })
     }
   }
@@ -99,7 +103,7 @@ export class LangGraphAgent implements Agent {
     try {
       const config = { configurable: { thread_id: threadId } }
       const snapshot = await this.#graph.getState(config)
-      const isMended = await mendThread(this.#graph, snapshot, config, NOBODY)
+      const isMended = await mendThread(this.#graph, snapshot, config, this.#configure({ threadId, person: NOBODY }, NO_VERDICT))
       return readWaiting(isMended ? await this.#graph.getState(config) : snapshot)?.question
     } catch (error) {
       return rethrowAsServiceError(error)
@@ -174,10 +178,10 @@ export class LangGraphAgent implements Agent {
     return { type: 'question', question, ...sumUsage(said) }
   }
 
-  #configure ({ threadId, person }: RunRequest, verdict: Verdict) {
-    const context: RunContext = { platform: person.platform, userId: person.userId, userName: person.name, ...verdict }
+  #configure ({ threadId, person }: Pick<RunRequest, 'threadId' | 'person'>, verdict: Verdict) {
+    const { context, configurable } = this.#describeRun(person, verdict)
     // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
-    return { configurable: { thread_id: threadId }, context, durability: 'exit' }
+    return { configurable: { ...configurable, thread_id: threadId }, context, durability: 'exit' }
   }
 
   async #readWaiting (threadId: string): Promise<Waiting & { config: ThreadConfig } | undefined> {
@@ -201,7 +205,7 @@ export class LangGraphAgent implements Agent {
 }
 
 /** For a run that only asks again: it reaches no tool. */
-const NOBODY = { context: { platform: '', userId: '', ...NO_VERDICT }, durability: 'exit' }
+const NOBODY: Person = { platform: '', userId: '' }
 
 /** SQLite's errors are the disk's; every other one is the agent's. */
 function rethrowAsServiceError (error: unknown): never {

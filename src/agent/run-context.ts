@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Person } from './agent.ts'
+import type { Verdict } from './approvals.ts'
 
 /** What a run of the built-in agent knows beyond the conversation; never stored with it. */
 export const RunContext = z.object({
@@ -12,3 +14,18 @@ export const RunContext = z.object({
   rejected: z.record(z.string(), z.string()).default({})
 })
 export type RunContext = z.infer<typeof RunContext>
+
+/** What a run learns of the person that it is for, in LangGraph's own places. */
+export interface RunDescription {
+  readonly context: object
+  readonly configurable?: object
+}
+
+/** Each kind of graph has its own. */
+export type DescribeRun = (person: Person, verdict: Verdict) => RunDescription
+
+/** What the built-in agent learns. */
+export function describeAssistantRun ({ platform, userId, name }: Person, verdict: Verdict): RunDescription {
+  const context: RunContext = { platform, userId, userName: name, ...verdict }
+  return { context }
+}

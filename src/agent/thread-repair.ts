@@ -53,17 +53,17 @@ export async function repairThread (
  *
  * A copy of that checkpoint runs up to its interrupt anew, because the old one may hold the answer that was cut off, and would obey it.
  */
-export async function rewindThread (graph: Graph, interruptConfig: ThreadConfig, options: object): Promise<void> {
+export async function rewindThread (graph: Graph, interruptConfig: ThreadConfig, options: ThreadConfig): Promise<void> {
   const copy = await graph.updateState(interruptConfig, null, COPY)
   if (typeof copy !== 'object' || copy === null || !('configurable' in copy)) throw new Error('The graph gave no checkpoint for the copy')
-  await graph.invoke(null, { ...options, configurable: copy.configurable })
+  await graph.invoke(null, { ...options, configurable: Object.assign({}, options.configurable, copy.configurable) })
 }
 
 /**
  * Finishes what a crash, or a disk that failed, in the middle of a repair left: a question whose calls have no result is asked again, everything
  * else is repaired. Resolves to whether there was anything to do.
  */
-export async function mendThread (graph: Graph, snapshot: StateSnapshot, config: ThreadConfig, options: object): Promise<boolean> {
+export async function mendThread (graph: Graph, snapshot: StateSnapshot, config: ThreadConfig, options: ThreadConfig): Promise<boolean> {
   const messages = readMessages(snapshot.values)
   const open = listOpenCalls(messages)
   const last = messages.at(-1)
