@@ -43,7 +43,9 @@ function parseGraphList (path: string, text: string): LangGraphJson {
   try {
     content = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (error) {
-    throw refuse(path, `it is not JSON (${error instanceof Error ? error.message : String(error)})`, error)
+    // Without the error itself: it quotes the text around the fault, which may be a key.
+    const [position = 'somewhere'] = /at position \d+/.exec(String(error)) ?? []
+    throw refuse(path, `it is not JSON (${position})`)
   }
   if (Value.Check(LangGraphJson, content)) return content
   const problem = Value.Errors(LangGraphJson, content).First()
