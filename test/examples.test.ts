@@ -10,7 +10,6 @@ t.test('pizza: an order waits over a restart, is edited on the way, and is made'
   t.match(await pizza.say('hello'), /Say "order margherita"/)
   const { body: asked } = await pizza.service.say('order margherita')
   t.match(asked, { status: 'waiting_approval', approval_data: { tool_name: 'order_pizza', args: { kind: 'margherita' } } })
-  t.notMatch(asked.message, /Say "order/, 'what was said in another turn is no part of the question')
   await pizza.restart()
   const decision = { user_id: 'ann', session_id: asked.session_id, approval_id: asked.approval_data?.approval_id, approved: true }
   t.match(await pizza.service.approve({ ...decision, edited_args: { kind: 8 } }), { status: 422, body: { message: /kind/ } }, 'its own tool says what fits')
@@ -26,7 +25,10 @@ t.test('pizza: an order that is rejected is not made', async t => {
 
 t.test('refund: asks twice, in two forms, and keeps each question over a restart', async t => {
   const refund = await Example.start(t, 'refund')
-  t.match((await refund.service.say('refund 20')).body.approval_data, { tool_name: 'refund', args: { amount: 20 }, description: 'Refund 20 euros' })
+  t.match(await refund.say('hello'), /Say "refund 20"/)
+  const { body: asked } = await refund.service.say('refund 20')
+  t.match(asked.approval_data, { tool_name: 'refund', args: { amount: 20 }, description: 'Refund 20 euros' })
+  t.match(asked.message, /^I need your approval/, 'what was said in another turn is no part of the question')
   await refund.restart()
   const { body: explain } = await refund.service.say('yes')
   t.match(explain, { status: 'waiting_approval', message: /What for\?/, approval_data: { allowed_decisions: ['approve', 'reject', 'respond'] } })

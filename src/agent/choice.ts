@@ -1,5 +1,6 @@
-import { ServiceError } from '../errors.ts'
+import { basename, isAbsolute } from 'node:path'
 import type { Environment } from '../config.ts'
+import { ServiceError } from '../errors.ts'
 import type { GraphSource } from './graph-spec.ts'
 import { readGraphList, type GraphList } from './langgraph-json.ts'
 
@@ -30,13 +31,18 @@ export function chooseAgent ({ agent, langgraphConfig, langgraphGraph, langgraph
     throw refuse('AGENT and LANGGRAPH_URL must not both be set: the first runs an agent here, the second one on a LangGraph server')
   }
   if (langgraphUrl !== undefined) return { kind: 'remote', url: langgraphUrl }
-  if (agent !== undefined) return { kind: 'graph', source: { setting: 'AGENT', spec: agent, folder: '.', name: agent }, variables: {} }
+  if (agent !== undefined) return { kind: 'graph', source: { setting: 'AGENT', spec: agent, folder: '.', name: describePath(agent) }, variables: {} }
   const path = langgraphConfig ?? LIST_NAME
   const list = readGraphList(path)
   if (list !== undefined) return { kind: 'graph', source: pickGraph(path, list, langgraphGraph), variables: list.variables }
   if (langgraphConfig !== undefined) throw refuse(`LANGGRAPH_CONFIG must be a file, received ${JSON.stringify(langgraphConfig)}: there is none`)
   if (langgraphGraph !== undefined) throw refuse(`LANGGRAPH_GRAPH must be left out: there is no ${LIST_NAME} here whose graph it could name`)
   return { kind: 'built-in' }
+}
+
+/** `/health` shows it to anybody, whom the folders of this machine do not concern. */
+function describePath (agent: string): string {
+  return isAbsolute(agent) ? basename(agent) : agent
 }
 
 function pickGraph (path: string, { folder, graphs }: GraphList, chosen: string | undefined): GraphSource {

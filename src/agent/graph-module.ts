@@ -75,11 +75,18 @@ async function importModule (file: string): Promise<unknown> {
 }
 
 function pickExport (content: unknown, exportName: string): unknown {
+  // What a CommonJS module has put in the place of its exports, where it was lent packages.
+  if (exportName === 'default' && isWhole(content)) return content
   if (!isObject(content)) return undefined
   if (content[exportName] !== undefined) return content[exportName]
   // What a CommonJS module exports is not always seen before it has run: then it is all in the default export.
   const whole = content.default
   return isObject(whole) && Object.hasOwn(whole, exportName) ? whole[exportName] : undefined
+}
+
+/** Whether this is something itself, and no object of exports. */
+function isWhole (content: unknown): boolean {
+  return typeof content === 'function' || (isObject(content) && ![null, Object.prototype].includes(Object.getPrototypeOf(content)))
 }
 
 function listExports (content: unknown): string {

@@ -25,6 +25,10 @@ t.test('a module beats the file, relative to the working directory, and the file
   t.same(choice, { kind: 'graph', source: { setting: 'AGENT', spec: './a.ts:graph', folder: '.', name: './a.ts:graph' }, variables: {} })
 })
 
+t.test('a module elsewhere goes by its file\'s name, since /health shows it to anybody', async t => {
+  t.match(choose(t, { agent: '/home/ann/a.ts:graph' }).choice, { source: { spec: '/home/ann/a.ts:graph', name: 'a.ts:graph' } })
+})
+
 t.test('a server beats the file, and is refused beside a module', async t => {
   t.same(choose(t, { langgraphUrl: 'http://x' }, ONE).choice, { kind: 'remote', url: 'http://x' })
   t.throws(() => choose(t, { langgraphUrl: 'http://x', agent: './a.ts' }), { code: 'SETTING_INVALID', message: /^AGENT and LANGGRAPH_URL must not both be set/ })

@@ -108,6 +108,22 @@ t.test('a run learns whose it is, in the places where graphs look', async t => {
   t.same(JSON.parse(await bench.say('hello', { platform: 'web', userId: 'web_bob' }))[3], { user_id: 'web_bob', platform: 'web' })
 })
 
+t.test('a question that is asked again after a failure is asked on behalf of the same person', async t => {
+  const graph = new StateGraph(State)
+    .addNode('call', () => ({ messages: [new AIMessage({ content: '', tool_calls: [{ id: 'c', name: 'act', args: {} }] })] }))
+    .addNode('ask', (_state, { configurable, context }: LangGraphRunnableConfig) => {
+      const description = `${configurable?.user_id} of ${context?.platform} asks`
+      interrupt({ type: 'approval_request', tool_name: 'act', tool_call_id: 'c', description })
+      return {}
+    })
+    .addNode('act', () => { throw new Error('down') })
+    .addEdge(START, 'call').addEdge('call', 'ask').addEdge('ask', 'act').compile()
+  const bench = await GraphBench.open(t, graph)
+  t.equal(await bench.say('act'), 'api_ann of api asks')
+  await t.rejects(bench.decide({ type: 'approve' }), { code: 'AGENT_FAILED' })
+  t.match(await bench.agent.pending('thread'), { actions: [{ description: 'api_ann of api asks' }] })
+})
+
 t.test('a context of the graph\'s own form does not end its runs, and what the graph gives itself is kept', async t => {
   const say = ({ context }: LangGraphRunnableConfig) => JSON.stringify(context)
   const graph = new StateGraph(State, z.strictObject({ tenant: z.string() }))
@@ -140,15 +156,17 @@ t.test('edited arguments are held against the tools of the graph and of the grap
 })
 
 t.test('a tool whose name stands for two is not held against either', async t => {
+  const request = { action_request: { action: 'pay', args: {} }, config: { allow_edit: true } }
   const make = (schema: z.ZodObject) => tool(async () => '', { name: 'pay', description: 'Pays.', schema })
   const graph = new StateGraph(State)
     .addNode('one', new ToolNode([make(z.object({ euros: z.number() }))]))
     .addNode('two', new ToolNode([make(z.object({ cents: z.number() }))]))
-    .addNode('ask', () => ({ messages: [new AIMessage(String(interrupt({ action_request: { action: 'pay', args: {} }, config: { allow_edit: true } })))] }))
+    .addNode('ask', () => ({ messages: [new AIMessage(JSON.stringify(interrupt(request)))] }))
     .addEdge(START, 'ask').addEdge('ask', 'one').addEdge('ask', 'two').compile()
   const bench = await GraphBench.open(t, graph)
   await bench.say('pay')
   const question = await bench.agent.pending('thread')
   t.ok(question)
-  if (question !== undefined) t.doesNotThrow(() => { bench.agent.checkDecisions(question, [{ type: 'edit', args: { cents: 1 } }]) })
+  if (question === undefined) return
+  for (const args of [{ euros: 1 }, { cents: 1 }]) t.doesNotThrow(() => { bench.agent.checkDecisions(question, [{ type: 'edit', args }]) })
 })

@@ -127,6 +127,8 @@ t.test('a file with nothing installed beside it is lent our packages, one copy f
   const { builder } = Object(await loadGraph(describe(folder, './agent.ts:graph')))
   t.ok(builder instanceof StateGraph)
   t.ok(Object(await loadGraph(describe(folder, './agent.cjs:graph'))).builder instanceof StateGraph)
+  writeFileSync(join(folder, 'whole.cjs'), common.replace('exports.graph', 'module.exports'))
+  t.ok(Object(await loadGraph(describe(folder, './whole.cjs'))).builder instanceof StateGraph)
 })
 
 t.test('a module in TypeScript is loaded anew each time, and nothing is left beside it', async t => {
