@@ -6,7 +6,7 @@ import { refuseGraph, type GraphSource } from './graph-spec.ts'
 import { collectTools } from './graph-tools.ts'
 import { LangGraphAgent } from './langgraph.ts'
 import type { LoadedAgent } from './loaded-agent.ts'
-import { isInMemory, OwnThreads, readOwnSaver } from './own-threads.ts'
+import { canForget, isInMemory, OwnThreads, readOwnSaver } from './own-threads.ts'
 import type { RunDescription } from './run-context.ts'
 
 /** A graph of the user's, and where its conversations are kept unless it keeps them itself. */
@@ -39,6 +39,7 @@ export async function openGraphAgent ({ source, graph: given, conversationsPath,
   if (saver !== undefined) {
     if (isInMemory(saver)) log.warn({}, 'Conversations are kept by the graph\'s own checkpointer, in memory: a restart forgets them, and every question that waits')
     else log.info({}, 'Conversations are kept by the graph\'s own checkpointer')
+    if (!canForget(saver)) log.warn({}, 'The graph\'s own checkpointer has no deleteThread: a conversation stays when its session ends')
     return { agent: new LangGraphAgent({ ...options, threads: new OwnThreads(saver) }), close: async () => {} }
   }
   const file = await ConversationFile.open({ path: conversationsPath, now, log })

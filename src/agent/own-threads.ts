@@ -18,6 +18,11 @@ export function isInMemory (saver: OwnSaver): boolean {
   return ['MemorySaver', 'InMemorySaver'].includes(saver.constructor.name)
 }
 
+/** Whether a saver can remove a thread. */
+export function canForget (saver: OwnSaver): boolean {
+  return typeof saver.deleteThread === 'function'
+}
+
 /**
  * The threads of a graph that brings its own checkpointer.
  *

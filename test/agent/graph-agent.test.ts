@@ -62,6 +62,15 @@ t.test('a checkpointer in memory is warned of', async t => {
   t.match(bench.log.lines, [/^warn: .*a restart forgets them/])
 })
 
+t.test('a checkpointer of the days before threads could be removed is warned of, and forgetting ends no request', async t => {
+  class OldSaver extends MemorySaver {
+    override readonly deleteThread = Object(undefined).nothing
+  }
+  const bench = await GraphBench.open(t, makeGraph(answer).compile({ checkpointer: new OldSaver() }))
+  t.match(bench.log.lines[1], /^warn: .*no deleteThread/)
+  await bench.agent.forget('thread')
+})
+
 t.test('a graph finds what it remembered in our store, beyond its threads, unless it brings its own', async t => {
   const remember = async ({ store }: LangGraphRunnableConfig, text: string) => {
     const known = await store?.get(['facts'], 'last')
