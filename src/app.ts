@@ -25,6 +25,8 @@ export interface AppOptions {
   readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
+  /** Makes variables known to an agent of the user's, which reads them from its process. Called before it is loaded; not for the built-in one. */
+  readonly setVariables?: (variables: Environment) => void
 }
 
 const MINUTE_MS = 60_000
@@ -34,7 +36,7 @@ const SECOND_MS = 1000
 const DRAIN_SHARE = 0.7
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
-export async function buildApp ({ env: environment, logger = false, now = Date.now }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp ({ env: environment, logger = false, now = Date.now, setVariables = () => {} }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger,
     // One line a turn instead of two a request; the request's id is what clients see.
@@ -67,6 +69,12 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     await app.register(auth, { apiKey: config.API_KEY })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
     await app.register(agent, {
+      agent: config.AGENT,
+      langgraphConfig: config.LANGGRAPH_CONFIG,
+      langgraphGraph: config.LANGGRAPH_GRAPH,
+      langgraphUrl: config.LANGGRAPH_URL,
+      // What stands in the file of the agents gives way to everything else.
+      setVariables: (variables: Environment) => { setVariables({ ...variables, ...environment }) },
       model: config.MODEL,
       openaiApiKey: config.OPENAI_API_KEY,
       openaiBaseUrl: config.OPENAI_BASE_URL,

@@ -14,6 +14,7 @@ import { formatMessage, readMessages, sumUsage } from './messages.ts'
 import { Narration } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
+import type { DescribeRun } from './run-context.ts'
 import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
 import { ToolCallLimit } from './tool-call-limit.ts'
 import { findOpenCalls, haveResults } from './tool-results.ts'
@@ -21,7 +22,7 @@ import { readWaiting, type Waiting } from './waiting.ts'
 
 /** What of a compiled graph is used. */
 export interface Graph {
-  readonly channels: Readonly<Record<string, { readonly lc_graph_name: string }>>
+  readonly channels: Readonly<Record<string, unknown>>
   /** What `stream` is made of. `stream` itself ends the moment that its signal is aborted, while the run goes on to write its checkpoint. */
   _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
   invoke (input: unknown, options: object): Promise<unknown>
@@ -56,8 +57,7 @@ export interface LangGraphAgentOptions {
   readonly threads: ThreadKeeper
   readonly log: Log
   readonly limits?: RunLimits
-  /** What a run is given as its context; `approved` are the tool calls that the person has just said yes to. */
-  readonly describeContext: (person: Person, approved: string[]) => object
+  readonly describeRun: DescribeRun
   readonly newId?: () => string
 }
 
@@ -80,7 +80,7 @@ export class LangGraphAgent implements Agent {
     this.description = options.description
     this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, newId: randomUUID, ...options }
     this.#graph = options.graph
-    this.#repair = new ThreadRepair({ graph: options.graph, askAgain: { context: options.describeContext(NOBODY, []), durability: 'exit' } })
+    this.#repair = new ThreadRepair(options.graph)
     this.#atRest = new RestingThreads(() => options.threads.epoch)
   }
 
@@ -89,11 +89,11 @@ export class LangGraphAgent implements Agent {
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
-    const { threadId, text, messageId = this.#options.newId() } = request
+    const { text, messageId = this.#options.newId() } = request
     try {
       yield * this.#run({ messages: [new HumanMessage({ id: messageId, content: text })] }, request, [])
     } catch (error) {
-      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { humanId: messageId, isCutOff }))
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(this.#configure(request), { humanId: messageId, isCutOff }))
     }
   }
 
@@ -105,7 +105,7 @@ export class LangGraphAgent implements Agent {
     try {
       yield * this.#run(composeResume(waiting, decisions, findOpenCalls(waiting.messages)), request, answer.approved, waiting.messages)
     } catch (error) {
-      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { answer, isCutOff }, waiting.config))
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(this.#configure(request), { answer, isCutOff }, waiting.config))
     }
   }
 
@@ -125,7 +125,7 @@ export class LangGraphAgent implements Agent {
     if (this.#atRest.has(threadId)) return undefined
     try {
       const snapshot = await this.#readState(threadId)
-      const isMended = await this.#repair.mend(snapshot, configure(threadId))
+      const isMended = await this.#repair.mend(snapshot, this.#configure({ threadId, person: NOBODY }))
       return readWaiting(isMended ? await this.#readState(threadId) : snapshot)?.question
     } catch (error) {
       return rethrowAsServiceError(error)
@@ -204,17 +204,24 @@ export class LangGraphAgent implements Agent {
   }
 
   async * #stream (input: unknown, request: RunRequest, approved: string[], signal: AbortSignal): AsyncGenerator<Chunk> {
-    const { limits, describeContext } = this.#options
     const chunks = this.#graph._streamIterator(input, {
-      ...configure(request.threadId),
-      context: describeContext(request.person, approved),
+      ...this.#configure(request, approved),
       signal,
-      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
-      durability: 'exit',
-      recursionLimit: limits.maxSteps,
       streamMode: request.wantsTokens === true ? ['values', 'messages'] : ['values']
     })
     for await (const chunk of chunks) yield readChunk(chunk)
+  }
+
+  #configure ({ threadId, person }: Pick<RunRequest, 'threadId' | 'person'>, approved: string[] = []) {
+    const { limits, describeRun } = this.#options
+    const { context, configurable } = describeRun(person, approved)
+    return {
+      configurable: { ...configurable, thread_id: threadId },
+      context,
+      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
+      durability: 'exit',
+      recursionLimit: limits.maxSteps
+    }
   }
 
   async #describeQuestion (threadId: string, narration: Narration | undefined): Promise<AgentEvent> {
