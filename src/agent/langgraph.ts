@@ -29,6 +29,8 @@ export interface Graph {
 export interface ThreadKeeper {
   deleteThread (threadId: string): Promise<void>
   listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
+  /** Lets a thread lose what a turn that ended well made superfluous; `isResting` unless it ended with a question. Never rejects. */
+  prune (threadId: string, options: { readonly isResting: boolean }): Promise<void>
   /** Whether they can be kept; see `Agent.status`. */
   status (): AgentStatus
   /** Another one after every failure, in which they might have been exchanged under us. */
@@ -150,6 +152,7 @@ export class LangGraphAgent implements Agent {
     }
     const said = messages.slice(before).filter(message => isAiMessage(message))
     if (!isQuestion) this.#atRest.add(request.threadId, epoch)
+    await this.#threads.prune(request.threadId, { isResting: !isQuestion })
     yield isQuestion ? await this.#describeQuestion(request.threadId, said) : describeAnswer(said)
   }
 
