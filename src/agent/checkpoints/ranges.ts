@@ -36,23 +36,35 @@ export function formatRanges (numbers: readonly number[]): Array<[number, number
 
 /** The opposite of `formatRanges`. */
 export function parseRanges (ranges: readonly Range[]): number[] {
-  return ranges.flatMap(([first, count]) => Array.from({ length: count }, (_, index) => first + index))
+  const numbers: number[] = []
+  for (const [first, count] of ranges) {
+    for (let number = first; number < first + count; number++) numbers.push(number)
+  }
+  return numbers
 }
 
 /** What is in `ranges` and not in `kept`, each number once. */
 export function subtractRanges (ranges: readonly Range[], kept: readonly Range[]): Range[] {
-  let left = merge(ranges)
-  for (const [first, count] of merge(kept)) {
-    left = left.flatMap(([start, length]) => {
-      const before = Math.min(length, Math.max(0, first - start))
-      const after = Math.min(length, Math.max(0, start + length - first - count))
-      const parts: Range[] = [[start, before], [start + length - after, after]]
-      return parts.filter(([, size]) => size > 0)
-    })
+  const left: Range[] = []
+  const holes = merge(kept)
+  let next = 0
+  for (const [first, count] of merge(ranges)) {
+    let start = first
+    while (start < first + count) {
+      const [from, length] = holes[next] ?? [Infinity, 1]
+      if (from + length <= start) next++
+      else if (from <= start) start = from + length
+      else {
+        const end = Math.min(from, first + count)
+        left.push([start, end - start])
+        start = end
+      }
+    }
   }
   return left
 }
 
+/** In rising order, without overlap. */
 function merge (ranges: readonly Range[]): Range[] {
   const merged: Range[] = []
   for (const [first, count] of ranges.toSorted((a, b) => a[0] - b[0])) {

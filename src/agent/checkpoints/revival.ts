@@ -28,12 +28,19 @@ export interface StoredTuple {
   readonly row: CheckpointRow
   readonly writes: readonly WriteRow[]
   readonly parentWrites: readonly WriteRow[]
-  readonly lists: ReadonlyMap<string, readonly StoredItem[]>
+  readonly lists: readonly StoredList[]
+}
+
+interface StoredList {
+  readonly channel: string
+  /** By index; none where the item is yet to be revived. */
+  readonly objects: Array<object | undefined>
+  readonly stored: readonly StoredItem[]
 }
 
 interface StoredItem {
+  readonly index: number
   readonly number: number
-  readonly known: object | undefined
   readonly value: Buffer | undefined
   /** One object stands at one place: what is there twice is two objects, as it is for every other saver. */
   readonly isRepeated: boolean
@@ -43,30 +50,39 @@ interface StoredItem {
 export function readTuple (tables: Tables, items: ThreadItems, row: CheckpointRow): StoredTuple {
   const { threadId, namespace, checkpointId, parentId } = row
   const seen = new Set<number>()
-  const lists = Object.entries(parseLists(row.lists)).map(([channel, ranges]) => {
-    const slots = parseRanges(ranges).map(number => {
-      const isRepeated = seen.has(number)
-      seen.add(number)
-      return { number, known: isRepeated ? undefined : items.revived(number), isRepeated }
-    })
-    const missing = slots.filter(({ known }) => known === undefined).map(({ number }) => number)
-    const values = new Map(formatRanges(missing).flatMap(range => tables.items(threadId, range)).map(item => [item.number, item.value]))
-    return [channel, slots.map(slot => ({ ...slot, value: values.get(slot.number) }))] as const
-  })
   return {
     row,
     writes: tables.writes([threadId, namespace, checkpointId]),
     parentWrites: parentId === null ? [] : tables.writes([threadId, namespace, parentId]),
-    lists: new Map(lists)
+    lists: Object.entries(parseLists(row.lists)).map(([channel, ranges]) => readList(tables, items, threadId, channel, parseRanges(ranges), seen))
   }
+}
+
+function readList (
+  tables: Tables, items: ThreadItems, threadId: string, channel: string, numbers: readonly number[], seen: Set<number>
+): StoredList {
+  const objects: Array<object | undefined> = []
+  const missing: Array<Omit<StoredItem, 'value'>> = []
+  for (const [index, number] of numbers.entries()) {
+    const isRepeated = seen.has(number)
+    const object = isRepeated ? undefined : items.revived(number)
+    objects.push(object)
+    if (object === undefined) missing.push({ index, number, isRepeated })
+    seen.add(number)
+  }
+  const ranges = formatRanges(missing.map(({ number }) => number))
+  const values = new Map(ranges.flatMap(range => tables.items(threadId, range)).map(({ number, value }) => [number, value]))
+  return { channel, objects, stored: missing.map(item => ({ ...item, value: values.get(item.number) })) }
 }
 
 /** Makes a tuple of what was read; throws if the file holds something else than a checkpoint. */
 export async function reviveTuple (serde: Serde, items: ThreadItems, { row, writes, parentWrites, lists }: StoredTuple): Promise<CheckpointTuple> {
   const { threadId, namespace, checkpointId, parentId } = row
   const checkpoint = await reviveCheckpoint(serde, row)
-  for (const [channel, list] of lists) {
-    checkpoint.channel_values[channel] = await Promise.all(list.map(async item => await reviveItem(serde, items, item)))
+  for (const { channel, objects, stored } of lists) {
+    const list: unknown[] = [...objects]
+    await Promise.all(stored.map(async item => { list[item.index] = await reviveItem(serde, items, item) }))
+    checkpoint.channel_values[channel] = list
   }
   if (checkpoint.v < SENDS_IN_CHECKPOINT && parentId !== null) await moveSends(serde, checkpoint, parentWrites)
   const metadata = await reviveMetadata(serde, row)
@@ -96,8 +112,7 @@ async function reviveCheckpoint (serde: Serde, { body }: CheckpointRow): Promise
   return revived
 }
 
-async function reviveItem (serde: Serde, items: ThreadItems, { number, known, value, isRepeated }: StoredItem): Promise<unknown> {
-  if (known !== undefined) return known
+async function reviveItem (serde: Serde, items: ThreadItems, { number, value, isRepeated }: StoredItem): Promise<unknown> {
   if (value === undefined) throw new TypeError('An item of a checkpoint is missing')
   const revived: unknown = await serde.loadsTyped('json', value)
   if (!isRepeated && typeof revived === 'object' && revived !== null) items.keepRevived(number, revived, value.length)
