@@ -27,6 +27,7 @@ export type Heading = Omit<NewCheckpoint, 'body' | 'lists' | 'metadata'>
  * *Promise.* Every call is one transaction: what it did is as durable as the database's settings make it once it returns, and undone if it throws.
  */
 export class Writer {
+  readonly #db: Database
   readonly #tables: Tables
   readonly #pruning: Pruning
   readonly #insertWrite: Statement<[...Key, string, number, string, string, Uint8Array, string], unknown>
@@ -34,6 +35,7 @@ export class Writer {
   readonly #transact: Transaction<(work: () => void) => void>
 
   constructor (db: Database, tables: Tables) {
+    this.#db = db
     this.#tables = tables
     this.#pruning = new Pruning(db)
     const into = 'INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, value, task_path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'
@@ -92,7 +94,8 @@ export class Writer {
       // Within another one it can be taken back alone.
       this.#transact(() => { gone = this.#pruning.prune(threadId, prune) })
     } catch (error) {
-      if (isDiskFailure(error)) throw error
+      // Some errors make SQLite take back everything: then there is nothing left to commit.
+      if (isDiskFailure(error) || !this.#db.inTransaction) throw error
     }
     return gone
   }
