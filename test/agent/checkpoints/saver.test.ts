@@ -122,6 +122,19 @@ t.test('any lists, after any changes of a run, are what LangGraph\'s own seriali
   }), { numRuns: 60 })
 })
 
+t.test('what stands in a list twice is two objects', async t => {
+  const { saver, db } = openSaver(t)
+  const [question] = makeMessages(1)
+  await putValues(saver, { messages: [question, question], other: [question] })
+  t.equal(db.prepare('SELECT count(*) FROM thread_items').pluck().get(), 1)
+  for (let round = 0; round < 2; round++) {
+    const values = await readValues(saver)
+    const objects = [values?.messages, values?.other].flat()
+    t.equal(new Set(objects).size, 3)
+    t.strictSame(objects, [question, question, question])
+  }
+})
+
 t.test('each message is written once, however long the conversation and however often it is put', async t => {
   const { saver, db } = openSaver(t)
   const countItems = db.prepare('SELECT count(*) FROM thread_items').pluck()
@@ -190,21 +203,27 @@ t.test('a put that the disk refuses leaves the thread as it was', async t => {
 })
 
 t.test('the memory is bounded, by threads and by bytes; a message of a megabyte is a message', async t => {
-  const { saver } = openSaver(t, { memory: { maxThreads: 2, maxBytes: 5 * 1024 * 1024 } })
-  for (const threadId of ['a', 'b', 'c', 'a']) await putValues(saver, { messages: makeMessages(3) }, threadConfig(threadId))
-  for (const threadId of ['a', 'b', 'c']) t.strictSame(await readValues(saver, threadConfig(threadId)), { messages: makeMessages(3) })
+  const { saver } = openSaver(t, { memory: { maxThreads: 3, maxBytes: 8_000_000 } })
   const big = [new HumanMessage({ id: 'b', content: 'é'.repeat(1024 * 1024) })]
-  await putValues(saver, { messages: big })
-  t.strictSame(await readValues(saver), { messages: big })
-  const [first, again] = [await readMessagesOf(saver), await readMessagesOf(saver)]
-  t.equal(first[0], again[0], 'it is remembered')
-  for (const threadId of ['a', 'b']) await readValues(saver, threadConfig(threadId))
-  t.not((await readMessagesOf(saver))[0], first[0], 'and forgotten')
+  for (const threadId of ['a', 'b', 'c', 'd']) await putValues(saver, { messages: makeMessages(2) }, threadConfig(threadId))
+  for (const threadId of ['big', 'bigger']) await putValues(saver, { messages: big }, threadConfig(threadId))
+  const readFirst = async (threadId: string) => (await readMessagesOf(saver, threadConfig(threadId)))[0]
+  /** Whether `first` is still remembered once these threads were read. */
+  const isKept = async (first: string, ...others: string[]) => {
+    const before = await readFirst(first)
+    for (const threadId of others) await readFirst(threadId)
+    return await readFirst(first) === before
+  }
+  t.same(await readFirst('big'), big[0])
+  t.ok(await isKept('a', 'b', 'c'))
+  t.notOk(await isKept('a', 'b', 'c', 'd'), 'too many threads')
+  t.ok(await isKept('a', 'big'))
+  t.notOk(await isKept('a', 'big', 'bigger'), 'too many bytes')
 })
 
 t.test('a checkpoint is kept whole: what it has beside its values too', async t => {
   const { saver } = openSaver(t)
-  const checkpoint = { ...makeCheckpoint({ messages: makeMessages(2), empty: [], text: 'a', bytes: new Uint8Array([1]) }), versions_seen: { node: { a: 3 } } }
+  const checkpoint = { ...makeCheckpoint({ messages: makeMessages(2), empty: [], text: 'a', chunks: [new Uint8Array([1])] }), versions_seen: { node: { a: 3 } } }
   const metadata = { ...METADATA, source: 'update' as const, step: 7, mine: { a: [1] } }
   await saver.put(threadConfig(), checkpoint, metadata, checkpoint.channel_versions)
   await saver.putWrites(threadConfig('thread', '', checkpoint.id), [['bytes', new Uint8Array([7, 255])], ['list', makeMessages(1)]], 'task')
