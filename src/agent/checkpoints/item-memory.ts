@@ -1,7 +1,7 @@
 import { isUnchanged, takeShape, type Shape } from './shape.ts'
 
 /** What a shape and the object itself take beside their text. */
-const BYTES_PER_ITEM = 2000
+const BYTES_PER_ITEM = 3000
 /** Text is held as it is, and for a moment as JSON. */
 const BYTES_PER_TEXT_BYTE = 2
 
