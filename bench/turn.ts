@@ -6,8 +6,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Load, Measure } from './measure.ts'
+import { compareLengths } from './turn-length.ts'
 
-/** Turns over HTTP against the bare graph, side by side in one run: `npm run bench:turn`. */
+/** Turns, side by side in one run: `npm run bench:turn`, `npm run bench:turn -- length`. */
+const PARTS = new Map([['http', compareHttp], ['length', compareLengths]])
+
 const ROUNDS = 3
 const TURNS = 1000
 const TURNS_PER_PERSON = 10
@@ -66,26 +69,40 @@ function median (measures: readonly Measure[], key: keyof Measure): number {
   return measures.map(measure => measure[key]).sort((a, b) => a - b)[Math.floor(measures.length / 2)] ?? Number.NaN
 }
 
-console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}; median of ${ROUNDS} rounds of ${TURNS} turns, offline model`)
-const rows: object[] = []
-for (const clients of [1, 10]) {
-  const load = { clients, turnsPerClient: TURNS / clients, turnsPerPerson: TURNS_PER_PERSON }
-  const bare: Measure[] = []
-  const http: Measure[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    bare.push(await measureBare(load))
-    http.push(await measureHttp(load))
+/** Turns over HTTP against the bare graph. */
+async function compareHttp (): Promise<void> {
+  console.log(`Median of ${ROUNDS} rounds of ${TURNS} turns, offline model`)
+  const rows: object[] = []
+  for (const clients of [1, 10]) {
+    const load = { clients, turnsPerClient: TURNS / clients, turnsPerPerson: TURNS_PER_PERSON }
+    const bare: Measure[] = []
+    const http: Measure[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      bare.push(await measureBare(load))
+      http.push(await measureHttp(load))
+    }
+    const ratio = median(http, 'turnsPerSecond') / median(bare, 'turnsPerSecond')
+    for (const [what, measures] of [['graph.invoke', bare], ['POST /api/chat', http]] as const) {
+      rows.push({
+        clients,
+        what,
+        'turns/s': Math.round(median(measures, 'turnsPerSecond')),
+        'p50 ms': median(measures, 'p50Ms').toFixed(2),
+        'p99 ms': median(measures, 'p99Ms').toFixed(2),
+        ratio: measures === http ? ratio.toFixed(2) : ''
+      })
+    }
   }
-  const ratio = median(http, 'turnsPerSecond') / median(bare, 'turnsPerSecond')
-  for (const [what, measures] of [['graph.invoke', bare], ['POST /api/chat', http]] as const) {
-    rows.push({
-      clients,
-      what,
-      'turns/s': Math.round(median(measures, 'turnsPerSecond')),
-      'p50 ms': median(measures, 'p50Ms').toFixed(2),
-      'p99 ms': median(measures, 'p99Ms').toFixed(2),
-      ratio: measures === http ? ratio.toFixed(2) : ''
-    })
-  }
+  console.table(rows)
 }
-console.table(rows)
+
+const names = process.argv.slice(2)
+for (const name of names) {
+  if (PARTS.has(name)) continue
+  console.error(`There is no part ${name}: ${[...PARTS.keys()].join(', ')}`)
+  process.exit(2)
+}
+console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`)
+for (const [name, compare] of PARTS) {
+  if (names.length === 0 || names.includes(name)) await compare()
+}

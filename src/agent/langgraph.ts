@@ -35,6 +35,8 @@ export interface Graph {
 export interface ThreadKeeper {
   deleteThread (threadId: string): Promise<void>
   listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
+  /** Lets a thread lose what a turn that ended well made superfluous; `isResting` unless it ended with a question. Never rejects. */
+  prune (threadId: string, options: { readonly isResting: boolean }): Promise<void>
   /** Whether they can be kept; see `Agent.status`. */
   status (): AgentStatus
   /** Another one after every failure, in which they might have been exchanged under us. */
@@ -197,10 +199,9 @@ export class LangGraphAgent implements Agent {
     } finally {
       limit.throwIfReached()
     }
-    if (isQuestion) return yield await this.#describeQuestion(threadId, narration)
-    await this.#answerOpen(threadId, messages, before === undefined ? narration?.seen ?? [] : messages)
-    this.#atRest.add(threadId, epoch)
-    yield * narration?.end() ?? []
+    await this.#end(request, epoch, isQuestion, messages, before === undefined ? narration?.seen ?? [] : messages)
+    if (isQuestion) yield await this.#describeQuestion(threadId, narration)
+    else yield * narration?.end() ?? []
   }
 
   async * #stream (input: unknown, request: RunRequest, approved: string[], signal: AbortSignal): AsyncGenerator<Chunk> {
@@ -230,9 +231,12 @@ export class LangGraphAgent implements Agent {
     return { type: 'question', question, ...sumUsage(narration?.said ?? []) }
   }
 
-  /** A graph may end with calls that it never ran: its provider would refuse the thread from then on. */
-  async #answerOpen (threadId: string, messages: readonly BaseMessage[], seen: readonly BaseMessage[]): Promise<void> {
-    if (findOpenCalls(seen).length > 0) await this.#repair.answerOpen(configure(threadId), messages)
+  /** After a run that ended well. */
+  async #end ({ threadId }: RunRequest, epoch: number, isQuestion: boolean, messages: readonly BaseMessage[], seen: readonly BaseMessage[]) {
+    // A graph may end with calls that it never ran: its provider would refuse the thread from then on.
+    if (!isQuestion && findOpenCalls(seen).length > 0) await this.#repair.answerOpen(configure(threadId), messages)
+    if (!isQuestion) this.#atRest.add(threadId, epoch)
+    await this.#options.threads.prune(threadId, { isResting: !isQuestion })
   }
 
   async #readWaiting (threadId: string): Promise<Waiting & { config: ThreadConfig } | undefined> {

@@ -46,6 +46,9 @@ export class OwnThreads implements ThreadKeeper {
     if (typeof deleteThread === 'function') await Reflect.apply(deleteThread, this.#saver, [threadId])
   }
 
+  /** What a saver of the graph's keeps is its own affair. */
+  async prune (): Promise<void> {}
+
   async listThreads (): Promise<ThreadActivity[]> {
     return []
   }
