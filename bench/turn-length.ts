@@ -38,8 +38,6 @@ interface Result {
 const SILENT = { info () {}, warn () {}, error () {} }
 const CONFIG = { configurable: { thread_id: 'thread' } }
 
-const log = { info () {}, warn () {}, error () {} }
-
 function assemble (checkpointer: BaseCheckpointSaver) {
   return createAssistant({ model: new OfflineModel(), checkpointer, notes: new InMemoryStore(), log: SILENT })
 }
@@ -61,7 +59,7 @@ function contend (checkpointer: BaseCheckpointSaver, close: () => Promise<void>,
 async function openHoldline (path: string): Promise<Contender> {
   const file = await ConversationFile.open({ path })
   const { graph, tools } = assemble(file.checkpointer)
-  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: 'offline' }, graph, tools, threads: file, log, describeRun: describeAssistantRun })
+  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: 'offline' }, graph, tools, threads: file, log: SILENT, describeRun: describeAssistantRun })
   const person = { platform: 'api', userId: 'ann' }
   return {
     ...contend(file.checkpointer, async () => { await file.close() }),

@@ -16,7 +16,7 @@ import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
 import type { DescribeRun } from './run-context.ts'
 import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
-import { ToolCallLimit } from './tool-call-limit.ts'
+import { limitTools, ToolCallLimit } from './tool-call-limit.ts'
 import { findOpenCalls, haveResults } from './tool-results.ts'
 import { readWaiting, type Waiting } from './waiting.ts'
 
@@ -83,6 +83,7 @@ export class LangGraphAgent implements Agent {
     this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, newId: randomUUID, ...options }
     this.#graph = options.graph
     this.#repair = new ThreadRepair(options.graph)
+    limitTools(options.graph)
     this.#atRest = new RestingThreads(() => options.threads.epoch)
   }
 
@@ -175,39 +176,31 @@ export class LangGraphAgent implements Agent {
   }
 
   async * #run (input: unknown, request: RunRequest, approved: string[], before?: readonly BaseMessage[]): AsyncGenerator<AgentEvent> {
-    const { threadId, signal, wantsTokens = false } = request
-    signal.throwIfAborted()
+    const { threadId, wantsTokens = false } = request
+    request.signal.throwIfAborted()
     const epoch = this.#atRest.delete(threadId)
-    const limit = new ToolCallLimit(this.#options.limits.maxToolCalls, signal)
     const narrate = (known: readonly BaseMessage[]) => new Narration({ before: known, wantsTokens, speakers: this.#speakers })
     let narration = before === undefined ? undefined : narrate(before)
     let messages: readonly BaseMessage[] = []
     let isQuestion = false
-    try {
-      for await (const { state, token } of this.#stream(input, request, approved, limit.signal)) {
-        if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
-        if (isInterrupted(state)) isQuestion = true
-        else if (state !== undefined) {
-          messages = readMessages(state)
-          narration ??= narrate(messages)
-          // Counted before they are told: whoever listens may take time.
-          const events = [...narration.see(messages)]
-          limit.count(events)
-          yield * events
-        }
+    for await (const { state, token } of this.#stream(input, request, approved)) {
+      if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
+      if (isInterrupted(state)) isQuestion = true
+      else if (state !== undefined) {
+        messages = readMessages(state)
+        narration ??= narrate(messages)
+        yield * narration.see(messages)
       }
-    } finally {
-      limit.throwIfReached()
     }
     await this.#end(request, epoch, isQuestion, messages, before === undefined ? narration?.seen ?? [] : messages)
     if (isQuestion) yield await this.#describeQuestion(threadId, narration)
     else yield * narration?.end() ?? []
   }
 
-  async * #stream (input: unknown, request: RunRequest, approved: string[], signal: AbortSignal): AsyncGenerator<Chunk> {
+  async * #stream (input: unknown, request: RunRequest, approved: string[]): AsyncGenerator<Chunk> {
     const chunks = this.#graph._streamIterator(input, {
       ...this.#configure(request, approved),
-      signal,
+      signal: request.signal,
       streamMode: request.wantsTokens === true ? ['values', 'messages'] : ['values']
     })
     for await (const chunk of chunks) yield readChunk(chunk)
@@ -217,7 +210,7 @@ export class LangGraphAgent implements Agent {
     const { limits, describeRun } = this.#options
     const { context, configurable } = describeRun(person, approved)
     return {
-      configurable: { ...configurable, thread_id: threadId },
+      configurable: { ...configurable, ...new ToolCallLimit(limits.maxToolCalls).configurable, thread_id: threadId },
       context,
       // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
       durability: 'exit',

@@ -1,29 +1,63 @@
-import { setMaxListeners } from 'node:events'
-import type { AgentEvent } from './agent.ts'
+import { isCompiledGraph, isObject } from './compiled-graph.ts'
+import { listToolSteps } from './graph-tools.ts'
 
-/** Counts the tool calls of one run, and ends the run at the first one beyond the limit, as soon as the message that makes it is in the thread. */
+/** Where a run carries its limit: LangGraph hands `configurable` on to every tool, and keeps what starts like this out of its tracing. */
+const KEY = '__holdline_tool_calls'
+
+/** Tools that know of limits already. */
+const limited = new WeakSet<object>()
+
+/** The tool calls that one run has left. */
 export class ToolCallLimit {
-  readonly #end = new AbortController()
   readonly #maxToolCalls: number
   #count = 0
-  /** Ends the run: for the caller's reason, or for the limit. */
-  readonly signal: AbortSignal
 
-  constructor (maxToolCalls: number, signal: AbortSignal) {
+  constructor (maxToolCalls: number) {
     this.#maxToolCalls = maxToolCalls
-    this.signal = AbortSignal.any([signal, this.#end.signal])
-    // Every tool that runs at the same time listens.
-    setMaxListeners(0, this.signal)
   }
 
-  /** Throws why, if the limit ended the run. */
-  throwIfReached (): void {
-    this.#end.signal.throwIfAborted()
+  /** As a run carries it. */
+  get configurable (): Record<string, unknown> {
+    return { [KEY]: this }
   }
 
-  /** Takes what happens in the run. */
-  count (events: readonly AgentEvent[]): void {
-    this.#count += events.filter(event => event.type === 'tool_call').length
-    if (this.#count > this.#maxToolCalls) this.#end.abort(new Error(`The turn calls more than ${this.#maxToolCalls} tools (MAX_TOOL_CALLS)`))
+  /** Takes a call from what is left; throws if nothing is. */
+  take (): void {
+    if (this.#count >= this.#maxToolCalls) throw new Error(`No more than ${this.#maxToolCalls} tools may be called in one turn (MAX_TOOL_CALLS)`)
+    this.#count++
   }
+}
+
+/**
+ * Lets a graph's tools obey the limit that a run carries: a call beyond it is refused before it begins, and what becomes of the refusal is up to
+ * the graph, which mostly tells its model. Without a limit they are what they were. (A callback of LangChain's could do the same, and would cost
+ * every run a third of its time.)
+ *
+ * *Not promised.* A tool that a node calls by itself; LangGraph's own limit of steps ends what goes round in circles.
+ */
+export function limitTools (graph: unknown): void {
+  if (!isCompiledGraph(graph)) return
+  for (const step of listToolSteps(graph)) step.tools = step.tools.map(limitTool)
+}
+
+function limitTool (tool: unknown): unknown {
+  if (!isObject(tool) || typeof tool.invoke !== 'function' || limited.has(tool)) return tool
+  const { invoke } = tool
+  const guarded = new Proxy(tool, {
+    get (target, key) {
+      if (key !== 'invoke') return Reflect.get(target, key, target)
+      return (input: unknown, config: unknown) => {
+        readLimit(config)?.take()
+        return Reflect.apply(invoke, target, [input, config])
+      }
+    }
+  })
+  limited.add(guarded)
+  return guarded
+}
+
+function readLimit (config: unknown): ToolCallLimit | undefined {
+  const configurable = isObject(config) ? config.configurable : undefined
+  const limit = isObject(configurable) ? configurable[KEY] : undefined
+  return limit instanceof ToolCallLimit ? limit : undefined
 }
