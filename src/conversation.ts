@@ -3,11 +3,13 @@ import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
+import { RunningTurns } from './running-turns.ts'
+import { findOwnedSession, findSession } from './session-search.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import { createSession, type JsonObject, type Session } from './sessions/session.ts'
 import type { SessionLock } from './sessions/store.ts'
 import { TurnLocks } from './sessions/turn-lock.ts'
-import { inferPlatform, isOwnedBy, normaliseUserId } from './sessions/user-id.ts'
+import { inferPlatform, normaliseUserId } from './sessions/user-id.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
 import type { Verdict } from './verdict.ts'
@@ -56,6 +58,7 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
 export class Conversation {
   readonly #options: Required<ConversationOptions>
   readonly #underWay = new UnderWay()
+  readonly #running = new RunningTurns()
   /** By person: who came first finds, or makes, the session first, and joins its queue first. */
   readonly #arrivals = new TurnLocks()
 
@@ -75,7 +78,7 @@ export class Conversation {
     return await this.#underWay.track(async () => {
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
-      const askedBefore = readPendingApproval((await this.#findExisting(request))?.pendingApproval ?? null)?.approval_id
+      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
       for (;;) {
         const { session, lock } = await this.#joinQueue(request)
         const reply = await this.#takeTurn(session, lock, log, async (turn, current) => {
@@ -92,7 +95,7 @@ export class Conversation {
   /** Answers the question that a session waits with. Throws SESSION_NOT_FOUND, APPROVAL_*, DECISION_REFUSED: the question then stays as it was. */
   async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log): Promise<Reply> {
     return await this.#underWay.track(async () => {
-      const session = await this.#findOwned(sessionId, userId, platform)
+      const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
       const reply = await this.#takeTurn(session, this.#lock(session), log, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
@@ -100,6 +103,12 @@ export class Conversation {
       if (reply === undefined) throw new ServiceError('SESSION_NOT_FOUND')
       return reply
     })
+  }
+
+  /** Ends the turn that a session runs, with TURN_CANCELLED, and lets the next one begin. Throws SESSION_NOT_FOUND, TURN_NOT_RUNNING. */
+  async cancel (sessionId: string): Promise<void> {
+    if (await this.#options.store.get(sessionId) === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+    await this.#running.cancel(sessionId)
   }
 
   /** Ends a session after the turns that wait for it, its conversation with it. Throws SESSION_NOT_FOUND. */
@@ -137,7 +146,9 @@ export class Conversation {
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      const reply = await run(new Turn(this.#options, session, this.#underWay.stopped, log), session)
+      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async signal => {
+        return await run(new Turn(this.#options, session, signal, log), session)
+      })
       log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply
     } catch (error) {
@@ -153,7 +164,7 @@ export class Conversation {
     const owner = normaliseUserId(userId, platform)
     const arrival = sessionId === undefined ? await this.#arrivals.lock(`${platform} ${owner}`) : undefined
     try {
-      let session = await this.#findExisting(request)
+      let session = await findSession(this.#options.store, request)
       if (session === undefined) {
         if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
         const create = () => createSession({ ...this.#options, userId: owner, platform })
@@ -167,22 +178,6 @@ export class Conversation {
 
   #lock ({ sessionId }: Session): Promise<SessionLock> {
     return this.#options.store.lock(sessionId, { maxWaiting: this.#options.maxQueuedTurns, signal: this.#underWay.stopped })
-  }
-
-  /** The session that a message names, or else the person's most recent one: by the literal id, as a loaded file may hold it, or the normalised. */
-  async #findExisting ({ userId, sessionId, platform }: ChatRequest): Promise<Session | undefined> {
-    if (sessionId !== undefined) return await this.#findOwned(sessionId, userId, platform)
-    const { store } = this.#options
-    const on = platform ?? inferPlatform(userId)
-    const [literal] = await store.findByUser(userId, on)
-    return literal ?? (await store.findByUser(normaliseUserId(userId, on), on))[0]
-  }
-
-  async #findOwned (sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
-    const session = await this.#options.store.get(sessionId)
-    // Another person's session is answered as one that is not there, or ids could be guessed at.
-    if (session === undefined || !isOwnedBy(session, userId, platform)) throw new ServiceError('SESSION_NOT_FOUND')
-    return session
   }
 
   async #startAfresh (session: Session, metadata: JsonObject | undefined, log: Log): Promise<Reply> {
