@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/messages'
+import { AIMessageChunk, HumanMessage, type AIMessage, type BaseMessage } from '@langchain/core/messages'
 import { Command, isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
@@ -152,8 +152,18 @@ export class LangGraphAgent implements Agent {
     let seen = 0
     let messages: BaseMessage[] = []
     let isQuestion = false
-    const states = this.#graph._streamIterator(input, { ...this.#configure(request, verdict), signal: request.signal, streamMode: 'values' })
-    for await (const state of states) {
+    let written = ''
+    const streamMode = request.wantsTokens === true ? ['values', 'messages'] : ['values']
+    const parts = this.#graph._streamIterator(input, { ...this.#configure(request, verdict), signal: request.signal, streamMode })
+    for await (const part of parts) {
+      const [mode, state] = Array.isArray(part) ? part : []
+      if (mode === 'messages') {
+        const [chunk, { langgraph_checkpoint_ns: namespace = '' }] = state
+        if (!AIMessageChunk.isInstance(chunk) || String(namespace).includes('|') || chunk.text === '' || chunk.text === written) continue
+        written += chunk.text
+        yield { type: 'token', text: chunk.text }
+        continue
+      }
       if (isInterrupted(state)) {
         isQuestion = true
         continue
@@ -162,6 +172,7 @@ export class LangGraphAgent implements Agent {
       before ??= messages.length
       for (const message of messages.slice(Math.max(before, seen))) yield * describeEvents(message)
       seen = messages.length
+      if (messages.at(-1)?.type === 'tool') written = ''
     }
     const said = messages.slice(before).filter(message => isAiMessage(message))
     if (!isQuestion) this.#atRest.add(request.threadId, epoch)
