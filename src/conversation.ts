@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { ServiceError } from './errors.ts'
+import { addKeyRecord, findKeyRecord } from './key-record.ts'
 import type { Log } from './log.ts'
 import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
@@ -10,32 +11,17 @@ import { createSession, type JsonObject, type Session } from './sessions/session
 import type { SessionLock } from './sessions/store.ts'
 import { TurnLocks } from './sessions/turn-lock.ts'
 import { inferPlatform, normaliseUserId } from './sessions/user-id.ts'
+import type { ChatRequest, DecisionRequest } from './turn-request.ts'
+import type { TurnAsker } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
-import type { Verdict } from './verdict.ts'
 
 /** Ends the session and opens a fresh one. */
 const NEW_COMMAND = /^\s*\/new\s*$/i
 
-/** A message from a person. */
-export interface ChatRequest {
-  readonly userId: string
-  readonly message: string
-  readonly platform: string | undefined
-  readonly metadata: JsonObject | undefined
-  readonly sessionId: string | undefined
-  /** The question that this message answers. */
-  readonly approvalId: string | undefined
-}
-
-/** A decision that comes by itself, not as a chat message. */
-export interface DecisionRequest {
-  readonly userId: string
-  readonly sessionId: string
-  readonly verdict: Verdict
-  readonly platform: string | undefined
-  readonly metadata: JsonObject | undefined
-  readonly approvalId: string | undefined
+/** Who asks, and where to log what comes of it. */
+interface LoggedAsker extends TurnAsker {
+  readonly log: Log
 }
 
 /** What conversations are held with. */
@@ -72,7 +58,7 @@ export class Conversation {
   }
 
   /** Runs one message through the person's session, made if there is none. */
-  async chat (request: ChatRequest, log: Log): Promise<Reply> {
+  async chat (request: ChatRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
     // Refused before a session is made for it: what is too large alone is too large merged.
     mergeMetadata({}, request.metadata)
     return await this.#underWay.track(async () => {
@@ -81,8 +67,8 @@ export class Conversation {
       const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
       for (;;) {
         const { session, lock } = await this.#joinQueue(request)
-        const reply = await this.#takeTurn(session, lock, log, async (turn, current) => {
-          if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, metadata, log)
+        const reply = await this.#takeTurn(session, lock, { log, ...asker }, async (turn, current) => {
+          if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, metadata, { log, ...asker })
           return await turn.say({ text, metadata, approvalId, askedBefore })
         })
         if (reply !== undefined) return reply
@@ -93,11 +79,11 @@ export class Conversation {
   }
 
   /** Answers the question that a session waits with. Throws SESSION_NOT_FOUND, APPROVAL_*, DECISION_REFUSED: the question then stays as it was. */
-  async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log): Promise<Reply> {
+  async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
     return await this.#underWay.track(async () => {
       const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-      const reply = await this.#takeTurn(session, this.#lock(session), log, async turn => {
+      const reply = await this.#takeTurn(session, this.#lock(session), { log, ...asker }, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
       if (reply === undefined) throw new ServiceError('SESSION_NOT_FOUND')
@@ -134,7 +120,7 @@ export class Conversation {
 
   /** Undefined if the session ended before its turn came. */
   async #takeTurn (
-    known: Session, waiting: Promise<SessionLock>, log: Log, run: (turn: Turn, session: Session) => Promise<Reply>
+    known: Session, waiting: Promise<SessionLock>, asker: LoggedAsker, run: (turn: Turn, session: Session) => Promise<Reply>
   ): Promise<Reply | undefined> {
     const { store, agent, now } = this.#options
     let lock: SessionLock | undefined
@@ -146,10 +132,10 @@ export class Conversation {
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async signal => {
-        return await run(new Turn(this.#options, session, signal, log), session)
+      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stop => {
+        return await run(new Turn(this.#options, { ...asker, session, stop }), session)
       })
-      log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
+      asker.log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply
     } catch (error) {
       throw (error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })).withSession(known)
@@ -180,13 +166,19 @@ export class Conversation {
     return this.#options.store.lock(sessionId, { maxWaiting: this.#options.maxQueuedTurns, signal: this.#underWay.stopped })
   }
 
-  async #startAfresh (session: Session, metadata: JsonObject | undefined, log: Log): Promise<Reply> {
-    const fresh = createSession({ ...this.#options, userId: session.userId, platform: session.platform, metadata: mergeMetadata({}, metadata) })
+  async #startAfresh (session: Session, change: JsonObject | undefined, { log, key }: LoggedAsker): Promise<Reply> {
+    const opened = { status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } } as const
+    const { userId, platform } = session
+    const nowMs = this.#options.now()
+    if (key !== undefined && findKeyRecord(session.metadata, key, nowMs) !== undefined) return { ...opened, session, isReplay: true }
+    const merged = mergeMetadata({}, change)
+    const metadata = key === undefined ? merged : addKeyRecord(merged, { key: key.hash, at: nowMs })
+    const fresh = createSession({ ...this.#options, userId, platform, metadata })
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
     await this.#options.store.create(fresh)
     await this.#options.store.delete(session.sessionId)
     await this.#forget(session, log)
-    return { session: fresh, status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } }
+    return { ...opened, session: fresh }
   }
 
   /** The session is gone by then, and cannot be ended again: a conversation that cannot be removed is left to the sweep. */

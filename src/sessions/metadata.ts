@@ -21,11 +21,29 @@ export function mergeMetadata (current: JsonObject, change: JsonObject | undefin
   const isKept = ([key, value]: [string, unknown]) => value === null ? !Object.hasOwn(current, key) : isDeepStrictEqual(value, current[key])
   if (Object.entries(change).every(isKept)) return current
   const merged = Object.fromEntries(Object.entries({ ...current, ...change }).filter(([key]) => change[key] !== null))
-  const bytes = Buffer.byteLength(JSON.stringify(merged))
+  const bytes = Buffer.byteLength(JSON.stringify(showMetadata(merged)))
   if (bytes > MAX_METADATA_BYTES) {
     throw new ServiceError('REQUEST_INVALID', { message: `metadata may have ${MAX_METADATA_BYTES} bytes of JSON once merged, received ${bytes}` })
   }
   return merged
+}
+
+/** A session's metadata as clients see and send it: without what is the service's own. */
+export function showMetadata (metadata: JsonObject): JsonObject {
+  if (!Object.hasOwn(metadata, RESERVED_KEY)) return metadata
+  const { [RESERVED_KEY]: _ours, ...shown } = metadata
+  return shown
+}
+
+/** What the service itself keeps with a session. */
+export function readOwnMetadata (metadata: JsonObject): JsonObject {
+  const ours = metadata[RESERVED_KEY]
+  return isJsonObject(ours) ? ours : {}
+}
+
+/** The metadata with what the service itself keeps changed, key by key. */
+export function changeOwnMetadata (metadata: JsonObject, change: JsonObject): JsonObject {
+  return { ...metadata, [RESERVED_KEY]: { ...readOwnMetadata(metadata), ...change } }
 }
 
 /** The person's name as `metadata.user_profile.name` gives it: one line, at most 200 characters. */
