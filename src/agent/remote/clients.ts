@@ -1,4 +1,5 @@
 import { Client } from '@langchain/langgraph-sdk'
+import { ServiceError } from '../../errors.ts'
 import { RemoteFailure } from './failure.ts'
 
 /** How a LangGraph server is reached. */
@@ -21,10 +22,13 @@ export interface Clients {
  *
  * *Promise.* The key goes to this server alone: it is taken from no ambient variable, and no redirection is followed. The SDK's own limits, four
  * requests at a time and four retries, would queue turns and repeat runs: there is no limit, and one retry for what only reads.
+ *
+ * Throws SETTING_INVALID.
  */
 export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000 }: ClientOptions): Clients {
+  if (!URL.canParse(url)) throw new ServiceError('SETTING_INVALID', { message: 'LANGGRAPH_URL must be a URL that starts with http:// or https://' })
   const { username, password, origin, pathname } = new URL(url)
-  const basic = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')
+  const basic = Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')
   const makeClient = (maxRetries: number) => new Client({
     apiUrl: origin + pathname.replace(/\/+$/, ''),
     // Null, not undefined: the SDK would look for a key in the variables of other services, and send it here.
@@ -35,6 +39,15 @@ export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000 }: ClientO
     defaultHeaders: username === '' && password === '' ? {} : { authorization: `Basic ${basic}` }
   })
   return { reads: makeClient(1), writes: makeClient(0) }
+}
+
+/** Of an address; one that somebody wrote with a bare percent sign means just that. */
+function decode (text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 async function fetchHere (input: string | URL | Request, init?: RequestInit): Promise<Response> {

@@ -6,6 +6,9 @@ const POLL_MS = 100
 /** How long a run that was asked to end may take to do so; one that the server lost never does. */
 const END_MS = 3000
 
+/** How long the server may take to say that it did. */
+const SETTLE_MS = 1000
+
 /**
  * Ends whatever runs on a thread, so that it can be changed: a run whose turn is over, one that a crash of this service left, one that a crash of the
  * server left as running although nothing runs. Resolves to whether there was any.
@@ -21,8 +24,8 @@ export async function endRuns (server: LangGraphServer, threadId: string, patien
     server.log.warn({ runs: runs.length }, 'A run of the LangGraph server was still under way; it is waited for')
     runs = await waitForRuns(server, threadId, patienceMs)
   }
-  for (const run of runs) await server.cancelRun(threadId, run)
-  if (runs.length > 0) runs = await waitForRuns(server, threadId, END_MS)
+  await Promise.all(runs.map(run => server.cancelRun(threadId, run, END_MS)))
+  if (runs.length > 0) runs = await waitForRuns(server, threadId, SETTLE_MS)
   if (runs.length > 0) {
     server.log.warn({ runs }, 'A run of the LangGraph server does not end, as after a crash of the server; it is deleted')
     await deleteRuns(server, threadId, runs)

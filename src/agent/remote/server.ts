@@ -105,9 +105,18 @@ export class LangGraphServer {
     return lists.flatMap(runs => Value.Check(Runs, runs) ? runs.map(run => run.run_id) : [])
   }
 
-  /** Asks a run to end, and does not wait for it: where the server lost it, it would wait for ever. */
-  async cancelRun (threadId: string, runId: string): Promise<void> {
-    await this.#call(options => this.#writes.runs.cancel(threadId, runId, false, 'interrupt', options)).catch(ignore(404, 409))
+  /**
+   * Asks a run to end. The answer is waited for `patienceMs` and no longer: JavaScript's server takes `wait=0` for true, and a run that it lost never
+   * ends.
+   */
+  async cancelRun (threadId: string, runId: string, patienceMs: number): Promise<void> {
+    const patience = AbortSignal.timeout(patienceMs)
+    const signal = this.#signal === undefined ? patience : AbortSignal.any([this.#signal, patience])
+    try {
+      await this.#call(() => this.#writes.runs.cancel(threadId, runId, false, 'interrupt', { signal }))
+    } catch (error) {
+      if (!patience.aborted && !isStatus(error, 404, 409)) throw error
+    }
   }
 
   /** Removes a run, and what it wrote to the thread with it. */
