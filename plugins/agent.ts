@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Agent } from '../src/agent/agent.ts'
+import type { Agent, AgentDescription } from '../src/agent/agent.ts'
 import { loadAgent, type LoadAgentOptions } from '../src/agent/load.ts'
 
 declare module 'fastify' {
@@ -16,14 +16,17 @@ export type AgentPluginOptions = Omit<LoadAgentOptions, 'log'>
 async function agent (fastify: FastifyInstance, options: AgentPluginOptions): Promise<void> {
   const loaded = await loadAgent({ ...options, log: fastify.log })
   fastify.decorate('agent', loaded.agent)
-  const { kind, model } = loaded.agent.description
-  fastify.log.info({ agent: kind, model }, model === 'offline'
-    ? 'The agent runs on the offline model, which only echoes; set MODEL to use a real one'
-    : `The agent runs on ${model}`)
+  const { kind, name, model } = loaded.agent.description
+  fastify.log.info({ agent: kind, name, model }, describeAgent(loaded.agent.description))
 
   fastify.addHook('onClose', async function closeConversations () {
     await loaded.close()
   })
+}
+
+function describeAgent ({ kind, name, model }: AgentDescription): string {
+  if (kind !== 'built-in') return `The agent is ${name}`
+  return model === 'offline' ? 'The agent runs on the offline model, which only echoes; set MODEL to use a real one' : `The agent runs on ${model}`
 }
 
 export default fp(agent, { name: 'agent', dependencies: [], fastify: '5.x' })

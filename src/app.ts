@@ -67,6 +67,9 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     await app.register(auth, { apiKey: config.API_KEY })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
     await app.register(agent, {
+      langgraphUrl: config.LANGGRAPH_URL,
+      langgraphAssistantId: config.LANGGRAPH_ASSISTANT_ID,
+      langgraphApiKey: config.LANGGRAPH_API_KEY,
       model: config.MODEL,
       openaiApiKey: config.OPENAI_API_KEY,
       openaiBaseUrl: config.OPENAI_BASE_URL,

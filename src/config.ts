@@ -32,6 +32,9 @@ export const Config = Type.Object({
     minLength: 1, description: 'File that keeps the conversations; conversations.sqlite beside SESSIONS_CSV_PATH if not set'
   })),
   KEEP_CONVERSATIONS: Type.Boolean({ default: false, description: 'Keep the conversation of a session that has ended' }),
+  LANGGRAPH_URL: Type.Optional(Type.String({ ...url, description: 'LangGraph server that runs the agent; not together with AGENT' })),
+  LANGGRAPH_ASSISTANT_ID: Type.String({ minLength: 1, default: 'agent', description: 'Which assistant or graph of that server' }),
+  LANGGRAPH_API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key for that server' })),
   MODEL: Type.Optional(Type.String({
     pattern: '^[a-z][a-z0-9_-]*[:/]\\S+$',
     title: 'provider:model or provider/model',
