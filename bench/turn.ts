@@ -5,36 +5,30 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Load, Measure } from './measure.ts'
+import { formatLoad, median, runClient, type Load, type Measure } from './measure.ts'
+import { compareServers } from './turn-server.ts'
 
-/** Turns over HTTP against the bare graph, side by side in one run: `npm run bench:turn`. */
+/**
+ * Turns over HTTP against the bare graph, side by side in one run: `npm run bench:turn`. Against LangGraph's own development server:
+ * `npm run bench:turn -- server`.
+ */
 const ROUNDS = 3
 const TURNS = 1000
 const TURNS_PER_PERSON = 10
 
+function locate (file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url))
+}
+
 function launch (file: string, args: readonly string[], cwd?: string) {
-  const path = fileURLToPath(new URL(file, import.meta.url))
   const env = { ...process.env, PORT: '0' }
-  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, path, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
-}
-
-async function run (file: string, args: readonly string[]): Promise<Measure> {
-  const child = launch(file, args)
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', text => { output += String(text) })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`${file} ended with ${String(code)}`)
-  return JSON.parse(output)
-}
-
-function formatLoad ({ clients, turnsPerClient, turnsPerPerson }: Load): string[] {
-  return [clients, turnsPerClient, turnsPerPerson].map(String)
+  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, locate(file), ...args], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 async function measureBare (load: Load): Promise<Measure> {
   const dir = await mkdtemp(join(tmpdir(), 'holdline-bench-'))
   try {
-    return await run('turn-bare.ts', [dir, ...formatLoad(load)])
+    return await runClient(locate('turn-bare.ts'), [dir, ...formatLoad(load)])
   } finally {
     await rm(dir, { recursive: true })
   }
@@ -52,7 +46,7 @@ async function measureHttp (load: Load): Promise<Measure> {
       })
       server.once('exit', () => { reject(new Error('The service did not start')) })
     })
-    return await run('turn-client.ts', [url, ...formatLoad(load)])
+    return await runClient(locate('turn-client.ts'), [url, ...formatLoad(load)])
   } finally {
     if (server.exitCode === null) {
       server.kill('SIGTERM')
@@ -62,30 +56,33 @@ async function measureHttp (load: Load): Promise<Measure> {
   }
 }
 
-function median (measures: readonly Measure[], key: keyof Measure): number {
-  return measures.map(measure => measure[key]).sort((a, b) => a - b)[Math.floor(measures.length / 2)] ?? Number.NaN
+async function compareBare (): Promise<void> {
+  console.log(`Median of ${ROUNDS} rounds of ${TURNS} turns, offline model`)
+  const rows: object[] = []
+  for (const clients of [1, 10]) {
+    const load = { clients, turnsPerClient: TURNS / clients, turnsPerPerson: TURNS_PER_PERSON }
+    const bare: Measure[] = []
+    const http: Measure[] = []
+    for (let round = 0; round < ROUNDS; round++) {
+      bare.push(await measureBare(load))
+      http.push(await measureHttp(load))
+    }
+    const ratio = median(http, 'turnsPerSecond') / median(bare, 'turnsPerSecond')
+    for (const [what, measures] of [['graph.invoke', bare], ['POST /api/chat', http]] as const) {
+      rows.push({
+        clients,
+        what,
+        'turns/s': Math.round(median(measures, 'turnsPerSecond')),
+        'p50 ms': median(measures, 'p50Ms').toFixed(2),
+        'p99 ms': median(measures, 'p99Ms').toFixed(2),
+        ratio: measures === http ? ratio.toFixed(2) : ''
+      })
+    }
+  }
+  console.table(rows)
 }
 
-console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}; median of ${ROUNDS} rounds of ${TURNS} turns, offline model`)
-const rows: object[] = []
-for (const clients of [1, 10]) {
-  const load = { clients, turnsPerClient: TURNS / clients, turnsPerPerson: TURNS_PER_PERSON }
-  const bare: Measure[] = []
-  const http: Measure[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    bare.push(await measureBare(load))
-    http.push(await measureHttp(load))
-  }
-  const ratio = median(http, 'turnsPerSecond') / median(bare, 'turnsPerSecond')
-  for (const [what, measures] of [['graph.invoke', bare], ['POST /api/chat', http]] as const) {
-    rows.push({
-      clients,
-      what,
-      'turns/s': Math.round(median(measures, 'turnsPerSecond')),
-      'p50 ms': median(measures, 'p50Ms').toFixed(2),
-      'p99 ms': median(measures, 'p99Ms').toFixed(2),
-      ratio: measures === http ? ratio.toFixed(2) : ''
-    })
-  }
-}
-console.table(rows)
+console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`)
+const [part] = process.argv.slice(2)
+if (part === 'server') await compareServers(process.argv.includes('--quick'))
+else await compareBare()
