@@ -7,15 +7,11 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { formatLoad, median, runClient, type Load, type Measure } from './measure.ts'
 
-/** How often each side is measured, and how much is done; a quick run shows that it works, and its numbers mean nothing. */
-interface Plan {
-  readonly rounds: number
-  /** By the number of clients, the turns of all of them together: a turn of the development server takes half a second. */
-  readonly turns: ReadonlyMap<number, number>
-}
+/** How often each side is measured. */
+const ROUNDS = 3
 
-const FULL: Plan = { rounds: 3, turns: new Map([[1, 50], [10, 300], [50, 500]]) }
-const QUICK: Plan = { rounds: 1, turns: new Map([[1, 10], [10, 50], [50, 50]]) }
+/** By the number of clients, the turns of all of them together: a turn of the development server takes half a second. */
+const TURNS = new Map([[1, 50], [10, 300], [50, 500]])
 
 /** Turns after which a client goes on as another person. */
 const TURNS_PER_PERSON = 10
@@ -52,7 +48,7 @@ const DEV_SERVER: Side = {
   name: 'LangGraph dev server, runs/wait',
   start: dir => ({
     child: spawn(process.execPath, [LOADER, locate('../test/fixtures/langgraph-server-program.ts'), dir], {
-      cwd: dir, env: { PATH, HOME, LANGSMITH_TRACING: 'false' }, stdio: ['ignore', 'pipe', 'inherit']
+      cwd: dir, env: { PATH, HOME, LANGSMITH_TRACING: 'false' }, stdio: ['pipe', 'pipe', 'inherit']
     }),
     ready: /^serving at (http:\S+)/
   }),
@@ -86,14 +82,13 @@ async function measure ({ start, client }: Side, load: Load): Promise<Measure> {
 }
 
 /** Chat turns through Holdline against the same turns on LangGraph's own development server, the same graph on both, side by side in one run. */
-export async function compareServers (isQuick: boolean): Promise<void> {
-  const { rounds, turns } = isQuick ? QUICK : FULL
+export async function compareServers (): Promise<void> {
   const rows: object[] = []
-  for (const [clients, total] of turns) {
+  for (const [clients, total] of TURNS) {
     const load = { clients, turnsPerClient: Math.ceil(total / clients), turnsPerPerson: TURNS_PER_PERSON }
     const ours: Measure[] = []
     const theirs: Measure[] = []
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       ours.push(await measure(HOLDLINE, load))
       theirs.push(await measure(DEV_SERVER, load))
     }

@@ -5,30 +5,40 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { formatLoad, median, runClient, type Load, type Measure } from './measure.ts'
+import type { Load, Measure } from './measure.ts'
+import { compareLengths } from './turn-length.ts'
 import { compareServers } from './turn-server.ts'
 
-/**
- * Turns over HTTP against the bare graph, side by side in one run: `npm run bench:turn`. Against LangGraph's own development server:
- * `npm run bench:turn -- server`.
- */
+/** Turns, side by side in one run: `npm run bench:turn`, `npm run bench:turn -- length`. */
+const PARTS = new Map([['http', compareHttp], ['length', compareLengths], ['server', compareServers]])
+
 const ROUNDS = 3
 const TURNS = 1000
 const TURNS_PER_PERSON = 10
 
-function locate (file: string): string {
-  return fileURLToPath(new URL(file, import.meta.url))
+function launch (file: string, args: readonly string[], cwd?: string) {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  const env = { ...process.env, PORT: '0' }
+  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, path, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
-function launch (file: string, args: readonly string[], cwd?: string) {
-  const env = { ...process.env, PORT: '0' }
-  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, locate(file), ...args], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
+async function run (file: string, args: readonly string[]): Promise<Measure> {
+  const child = launch(file, args)
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', text => { output += String(text) })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${file} ended with ${String(code)}`)
+  return JSON.parse(output)
+}
+
+function formatLoad ({ clients, turnsPerClient, turnsPerPerson }: Load): string[] {
+  return [clients, turnsPerClient, turnsPerPerson].map(String)
 }
 
 async function measureBare (load: Load): Promise<Measure> {
   const dir = await mkdtemp(join(tmpdir(), 'holdline-bench-'))
   try {
-    return await runClient(locate('turn-bare.ts'), [dir, ...formatLoad(load)])
+    return await run('turn-bare.ts', [dir, ...formatLoad(load)])
   } finally {
     await rm(dir, { recursive: true })
   }
@@ -46,7 +56,7 @@ async function measureHttp (load: Load): Promise<Measure> {
       })
       server.once('exit', () => { reject(new Error('The service did not start')) })
     })
-    return await runClient(locate('turn-client.ts'), [url, ...formatLoad(load)])
+    return await run('turn-client.ts', [url, ...formatLoad(load)])
   } finally {
     if (server.exitCode === null) {
       server.kill('SIGTERM')
@@ -56,7 +66,12 @@ async function measureHttp (load: Load): Promise<Measure> {
   }
 }
 
-async function compareBare (): Promise<void> {
+function median (measures: readonly Measure[], key: keyof Measure): number {
+  return measures.map(measure => measure[key]).sort((a, b) => a - b)[Math.floor(measures.length / 2)] ?? Number.NaN
+}
+
+/** Turns over HTTP against the bare graph. */
+async function compareHttp (): Promise<void> {
   console.log(`Median of ${ROUNDS} rounds of ${TURNS} turns, offline model`)
   const rows: object[] = []
   for (const clients of [1, 10]) {
@@ -82,7 +97,13 @@ async function compareBare (): Promise<void> {
   console.table(rows)
 }
 
+const names = process.argv.slice(2)
+for (const name of names) {
+  if (PARTS.has(name)) continue
+  console.error(`There is no part ${name}: ${[...PARTS.keys()].join(', ')}`)
+  process.exit(2)
+}
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`)
-const [part] = process.argv.slice(2)
-if (part === 'server') await compareServers(process.argv.includes('--quick'))
-else await compareBare()
+for (const [name, compare] of PARTS) {
+  if (names.length === 0 || names.includes(name)) await compare()
+}

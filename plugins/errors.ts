@@ -7,6 +7,12 @@ import { PLATFORM_PATTERN } from '../src/sessions/session.ts'
 import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    /** An error as the body that answers this request with it. */
+    formatError (error: ServiceError): string
+    /** Logs an error that ended this request. */
+    logError (error: ServiceError): void
+  }
   interface FastifyContextConfig {
     /** Errors carry what a bot shows to a person, too. */
     speaksToPerson?: boolean
@@ -44,6 +50,8 @@ async function errors (fastify: FastifyInstance): Promise<void> {
     reply.header('x-request-id', request.id)
   })
   fastify.setErrorHandler(sendError)
+  fastify.decorateRequest('formatError', function formatOwnError (error) { return formatError(error, this) })
+  fastify.decorateRequest('logError', function logOwnError (error) { logError(error, this) })
   fastify.setNotFoundHandler(function refuseRoute (request) {
     throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
   })
@@ -53,24 +61,33 @@ async function errors (fastify: FastifyInstance): Promise<void> {
 /** Answers with an error; also for those that Fastify meets before a route is found. */
 export function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): void {
   const error = toServiceError(thrown)
-  const { code, statusCode, retryAfterSeconds, session } = error
-  const { message, nextStep } = ERRORS[code]
-  const fields = { code, session_id: session?.sessionId }
-  if (statusCode >= 500 && code !== 'SERVICE_STOPPING') request.log.error({ ...fields, err: error.cause ?? thrown, next_step: nextStep }, message)
-  else request.log.info(fields, 'Request refused')
-
+  const { statusCode, retryAfterSeconds } = error
+  logError(error, request)
   if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds)
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   // Also for what fails before any hook runs.
   reply.header('x-request-id', request.id)
-  reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({
+  reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(formatError(error, request))
+}
+
+function logError (error: ServiceError, { log }: FastifyRequest): void {
+  const { code, statusCode, session } = error
+  const { message, nextStep } = ERRORS[code]
+  const fields = { code, session_id: session?.sessionId }
+  if (statusCode >= 500 && code !== 'SERVICE_STOPPING') log.error({ ...fields, err: error.cause ?? error, next_step: nextStep }, message)
+  else log.info(fields, 'Request refused')
+}
+
+function formatError (error: ServiceError, request: FastifyRequest): string {
+  const { code, statusCode } = error
+  return JSON.stringify({
     statusCode,
     code,
     error: REASONS[statusCode],
-    message: statusCode >= 500 ? message : error.message,
+    message: statusCode >= 500 ? ERRORS[code].message : error.message,
     request_id: request.id,
     ...(request.routeOptions.config.speaksToPerson === true && describeToPerson(request, error))
-  }))
+  })
 }
 
 /** Answers what is no HTTP, for which there is neither request nor route, in the form of every error. */

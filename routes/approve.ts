@@ -4,7 +4,8 @@ import { DecisionType } from '../src/agent/agent.ts'
 import { ServiceError } from '../src/errors.ts'
 import { JsonObject } from '../src/sessions/session.ts'
 import type { Verdict } from '../src/verdict.ts'
-import { ErrorBody, formatReply, Platform, SessionId, TURN_RESPONSES, UserId } from './schemas.ts'
+import { ErrorBody, Platform, SessionId, TURN_RESPONSES, TurnHeaders, UserId } from './schemas.ts'
+import { answerTurn } from './turn-answer.ts'
 
 const Decision = Type.Object({
   type: Type.Unsafe<Static<typeof DecisionType>>({ type: 'string', enum: DecisionType.anyOf.map(literal => literal.const) }),
@@ -29,21 +30,24 @@ const schema = {
   operationId: 'approve',
   summary: 'Answer the question that a session waits with',
   tags: ['chat'],
+  headers: TurnHeaders,
   body: ApproveBody,
   response: { ...TURN_RESPONSES, 422: ErrorBody }
 }
 
 /** `POST /api/approve`: one decision in, the resumed agent's answer out. */
 const approve: FastifyPluginAsyncTypebox = async function approve (fastify) {
-  fastify.post('/api/approve', { schema, config: { speaksToPerson: true } }, async function decide ({ body, log }) {
-    return formatReply(await fastify.conversation.decide({
+  fastify.post('/api/approve', { schema, config: { speaksToPerson: true } }, async function decide (request, reply) {
+    const { body, log } = request
+    const decision = {
       userId: body.user_id,
       sessionId: body.session_id,
       verdict: readVerdict(body),
       platform: body.platform,
       metadata: body.user_profile === undefined ? undefined : { user_profile: body.user_profile },
       approvalId: body.approval_id
-    }, log))
+    }
+    return await answerTurn(fastify.turnDesk, request, reply, async asker => await fastify.conversation.decide(decision, log, asker))
   })
 }
 

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { JsonObject } from '../src/sessions/session.ts'
-import { formatReply, Platform, SessionId, TURN_RESPONSES, UserId } from './schemas.ts'
+import { Platform, SessionId, TURN_RESPONSES, TurnHeaders, UserId } from './schemas.ts'
+import { answerTurn } from './turn-answer.ts'
 
 const ChatBody = Type.Object({
   user_id: UserId,
@@ -16,21 +17,24 @@ const schema = {
   operationId: 'chat',
   summary: 'Send a message and get the answer of the agent, or its question',
   tags: ['chat'],
+  headers: TurnHeaders,
   body: ChatBody,
   response: TURN_RESPONSES
 }
 
 /** `POST /api/chat`: one message in, one answer out. */
 const chat: FastifyPluginAsyncTypebox = async function chat (fastify) {
-  fastify.post('/api/chat', { schema, config: { speaksToPerson: true } }, async function sayMessage ({ body, log }) {
-    return formatReply(await fastify.conversation.chat({
+  fastify.post('/api/chat', { schema, config: { speaksToPerson: true } }, async function sayMessage (request, reply) {
+    const { body, log } = request
+    const message = {
       userId: body.user_id,
       message: body.message,
       platform: body.platform,
       metadata: body.metadata,
       sessionId: body.session_id,
       approvalId: body.approval_id
-    }, log))
+    }
+    return await answerTurn(fastify.turnDesk, request, reply, async asker => await fastify.conversation.chat(message, log, asker))
   })
 }
 

@@ -1,7 +1,7 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { ApprovalData, showApproval } from '../src/pending-approval.ts'
 import type { Reply } from '../src/reply.ts'
-import { readUserProfile } from '../src/sessions/metadata.ts'
+import { readUserProfile, showMetadata } from '../src/sessions/metadata.ts'
 import { ID_PATTERN, JsonObject, PLATFORM_PATTERN, type Session } from '../src/sessions/session.ts'
 
 /** A person as a bot names them; no control characters and line ends, which would break a line of the session file. */
@@ -9,6 +9,16 @@ export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\
 export const Platform = Type.String({ pattern: PLATFORM_PATTERN })
 export const SessionId = Type.String({ pattern: ID_PATTERN })
 export const SessionParams = Type.Object({ session_id: SessionId })
+
+/** What chat and approve read of a request's headers. */
+export const TurnHeaders = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({
+    pattern: '^[\\x21-\\x7e]{1,255}$', description: 'Makes a repeat of the request known: 1 to 255 visible ASCII characters'
+  })),
+  'last-event-id': Type.Optional(Type.String({ description: 'Goes on with a stream after this event' })),
+  accept: Type.Optional(Type.String({ description: 'With text/event-stream, the turn is streamed' }))
+})
+export type TurnHeaders = Static<typeof TurnHeaders>
 
 /** What every error answers; chat and approve add the fields of their answer. */
 export const ErrorBody = Type.Object({
@@ -100,6 +110,6 @@ export function formatSession (session: Session): SessionView {
     last_activity: new Date(session.lastActivityMs).toISOString(),
     has_pending_approval: session.pendingApproval !== null,
     pending_approval: session.pendingApproval === null ? null : showApproval(session.pendingApproval),
-    metadata: session.metadata
+    metadata: showMetadata(session.metadata)
   }
 }

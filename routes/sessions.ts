@@ -91,6 +91,19 @@ const deleteSchema = {
   }
 }
 
+const cancelSchema = {
+  operationId: 'cancelTurn',
+  summary: 'Cancel what a session runs; its waiting messages go on',
+  tags,
+  params: SessionParams,
+  response: {
+    200: Type.Object({ status: Type.Literal('cancelled'), session_id: Type.String() }),
+    ...COMMON_ERRORS,
+    404: ErrorBody,
+    409: ErrorBody
+  }
+}
+
 /** Everything under `/api/sessions`. */
 const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
   const { sessionStore: store, conversation, agent } = fastify
@@ -129,6 +142,11 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
       messages: messages.slice(start, end).map(formatMessage),
       next_cursor: end < messages.length ? messages[end - 1]?.id ?? null : null
     }
+  })
+
+  fastify.post('/api/sessions/:session_id/cancel', { schema: cancelSchema }, async function cancelTurn ({ params }) {
+    await conversation.cancel(params.session_id)
+    return { status: 'cancelled' as const, session_id: params.session_id }
   })
 
   fastify.delete('/api/sessions/:session_id', { schema: deleteSchema }, async function deleteSession ({ params, log }) {

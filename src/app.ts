@@ -6,9 +6,11 @@ import auth from '../plugins/auth.ts'
 import conversation from '../plugins/conversation.ts'
 import env from '../plugins/env.ts'
 import errors, { refuseConnection, sendError } from '../plugins/errors.ts'
+import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
 import sessionStore from '../plugins/session-store.ts'
+import turnDesk from '../plugins/turn-desk.ts'
 import approve from '../routes/approve.ts'
 import chat from '../routes/chat.ts'
 import health from '../routes/health.ts'
@@ -25,6 +27,10 @@ export interface AppOptions {
   readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>
   /** Milliseconds since the epoch. */
   readonly now?: () => number
+  /** Makes variables known to an agent of the user's, which reads them from its process. Called before it is loaded; not for the built-in one. */
+  readonly setVariables?: (variables: Environment) => void
+  /** After how long a silent event stream says that it is still there. */
+  readonly heartbeatMs?: number
 }
 
 const MINUTE_MS = 60_000
@@ -33,8 +39,12 @@ const SECOND_MS = 1000
 /** Of the time to stop, the part that turns may use; the rest is for the answers, the flush and the exit. */
 const DRAIN_SHARE = 0.7
 
+/** And the part that clients have to read the last events of their streams. */
+const FLUSH_SHARE = 0.05
+
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
-export async function buildApp ({ env: environment, logger = false, now = Date.now }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
+  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
   const app = Fastify({
     logger,
     // One line a turn instead of two a request; the request's id is what clients see.
@@ -67,9 +77,14 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
     await app.register(auth, { apiKey: config.API_KEY })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
     await app.register(agent, {
+      agent: config.AGENT,
+      langgraphConfig: config.LANGGRAPH_CONFIG,
+      langgraphGraph: config.LANGGRAPH_GRAPH,
       langgraphUrl: config.LANGGRAPH_URL,
       langgraphAssistantId: config.LANGGRAPH_ASSISTANT_ID,
       langgraphApiKey: config.LANGGRAPH_API_KEY,
+      // What stands in the file of the agents gives way to everything else.
+      setVariables: (variables: Environment) => { setVariables({ ...variables, ...environment }) },
       model: config.MODEL,
       openaiApiKey: config.OPENAI_API_KEY,
       openaiBaseUrl: config.OPENAI_BASE_URL,
@@ -88,6 +103,8 @@ export async function buildApp ({ env: environment, logger = false, now = Date.n
       now,
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE
     })
+    await app.register(turnDesk, { now })
+    await app.register(eventStream, { heartbeatMs, flushMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
     const { version } = packageJson

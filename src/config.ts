@@ -32,6 +32,13 @@ export const Config = Type.Object({
     minLength: 1, description: 'File that keeps the conversations; conversations.sqlite beside SESSIONS_CSV_PATH if not set'
   })),
   KEEP_CONVERSATIONS: Type.Boolean({ default: false, description: 'Keep the conversation of a session that has ended' }),
+  AGENT: Type.Optional(Type.String({
+    minLength: 1, description: 'Your own agent: a file and the name of its graph, as ./my-agent.ts:graph; its default export without a name'
+  })),
+  LANGGRAPH_CONFIG: Type.Optional(Type.String({
+    minLength: 1, description: 'File that names your own agents, as the CLI of LangGraph reads it; langgraph.json, where there is one, if not set'
+  })),
+  LANGGRAPH_GRAPH: Type.Optional(Type.String({ minLength: 1, description: 'Which graph of that file, where it names several' })),
   LANGGRAPH_URL: Type.Optional(Type.String({ ...url, description: 'LangGraph server that runs the agent; not together with AGENT' })),
   LANGGRAPH_ASSISTANT_ID: Type.String({ minLength: 1, default: 'agent', description: 'Which assistant or graph of that server' }),
   LANGGRAPH_API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key for that server' })),

@@ -1,39 +1,27 @@
 import { randomUUID } from 'node:crypto'
 import { ServiceError } from './errors.ts'
+import { addKeyRecord, findKeyRecord } from './key-record.ts'
 import type { Log } from './log.ts'
 import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
+import { RunningTurns } from './running-turns.ts'
+import { findOwnedSession, findSession } from './session-search.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import { createSession, type JsonObject, type Session } from './sessions/session.ts'
 import type { SessionLock } from './sessions/store.ts'
 import { TurnLocks } from './sessions/turn-lock.ts'
-import { inferPlatform, isOwnedBy, normaliseUserId } from './sessions/user-id.ts'
+import { inferPlatform, normaliseUserId } from './sessions/user-id.ts'
+import type { ChatRequest, DecisionRequest } from './turn-request.ts'
+import type { TurnAsker } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
-import type { Verdict } from './verdict.ts'
 
 /** Ends the session and opens a fresh one. */
 const NEW_COMMAND = /^\s*\/new\s*$/i
 
-/** A message from a person. */
-export interface ChatRequest {
-  readonly userId: string
-  readonly message: string
-  readonly platform: string | undefined
-  readonly metadata: JsonObject | undefined
-  readonly sessionId: string | undefined
-  /** The question that this message answers. */
-  readonly approvalId: string | undefined
-}
-
-/** A decision that comes by itself, not as a chat message. */
-export interface DecisionRequest {
-  readonly userId: string
-  readonly sessionId: string
-  readonly verdict: Verdict
-  readonly platform: string | undefined
-  readonly metadata: JsonObject | undefined
-  readonly approvalId: string | undefined
+/** Who asks, and where to log what comes of it. */
+interface LoggedAsker extends TurnAsker {
+  readonly log: Log
 }
 
 /** What conversations are held with. */
@@ -56,6 +44,7 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
 export class Conversation {
   readonly #options: Required<ConversationOptions>
   readonly #underWay = new UnderWay()
+  readonly #running = new RunningTurns()
   /** By person: who came first finds, or makes, the session first, and joins its queue first. */
   readonly #arrivals = new TurnLocks()
 
@@ -69,17 +58,17 @@ export class Conversation {
   }
 
   /** Runs one message through the person's session, made if there is none. */
-  async chat (request: ChatRequest, log: Log): Promise<Reply> {
+  async chat (request: ChatRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
     // Refused before a session is made for it: what is too large alone is too large merged.
     mergeMetadata({}, request.metadata)
     return await this.#underWay.track(async () => {
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
-      const askedBefore = readPendingApproval((await this.#findExisting(request))?.pendingApproval ?? null)?.approval_id
+      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
       for (;;) {
         const { session, lock } = await this.#joinQueue(request)
-        const reply = await this.#takeTurn(session, lock, log, async (turn, current) => {
-          if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, metadata, log)
+        const reply = await this.#takeTurn(session, lock, { log, ...asker }, async (turn, current) => {
+          if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, metadata, { log, ...asker })
           return await turn.say({ text, metadata, approvalId, askedBefore })
         })
         if (reply !== undefined) return reply
@@ -90,16 +79,22 @@ export class Conversation {
   }
 
   /** Answers the question that a session waits with. Throws SESSION_NOT_FOUND, APPROVAL_*, DECISION_REFUSED: the question then stays as it was. */
-  async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log): Promise<Reply> {
+  async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
     return await this.#underWay.track(async () => {
-      const session = await this.#findOwned(sessionId, userId, platform)
+      const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-      const reply = await this.#takeTurn(session, this.#lock(session), log, async turn => {
+      const reply = await this.#takeTurn(session, this.#lock(session), { log, ...asker }, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
       if (reply === undefined) throw new ServiceError('SESSION_NOT_FOUND')
       return reply
     })
+  }
+
+  /** Ends the turn that a session runs, with TURN_CANCELLED, and lets the next one begin. Throws SESSION_NOT_FOUND, TURN_NOT_RUNNING. */
+  async cancel (sessionId: string): Promise<void> {
+    if (await this.#options.store.get(sessionId) === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+    await this.#running.cancel(sessionId)
   }
 
   /** Ends a session after the turns that wait for it, its conversation with it. Throws SESSION_NOT_FOUND. */
@@ -125,7 +120,7 @@ export class Conversation {
 
   /** Undefined if the session ended before its turn came. */
   async #takeTurn (
-    known: Session, waiting: Promise<SessionLock>, log: Log, run: (turn: Turn, session: Session) => Promise<Reply>
+    known: Session, waiting: Promise<SessionLock>, asker: LoggedAsker, run: (turn: Turn, session: Session) => Promise<Reply>
   ): Promise<Reply | undefined> {
     const { store, agent, now } = this.#options
     let lock: SessionLock | undefined
@@ -137,8 +132,10 @@ export class Conversation {
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      const reply = await run(new Turn(this.#options, session, this.#underWay.stopped, log), session)
-      log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
+      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stop => {
+        return await run(new Turn(this.#options, { ...asker, session, stop }), session)
+      })
+      asker.log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply
     } catch (error) {
       throw (error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })).withSession(known)
@@ -153,7 +150,7 @@ export class Conversation {
     const owner = normaliseUserId(userId, platform)
     const arrival = sessionId === undefined ? await this.#arrivals.lock(`${platform} ${owner}`) : undefined
     try {
-      let session = await this.#findExisting(request)
+      let session = await findSession(this.#options.store, request)
       if (session === undefined) {
         if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
         const create = () => createSession({ ...this.#options, userId: owner, platform })
@@ -169,29 +166,19 @@ export class Conversation {
     return this.#options.store.lock(sessionId, { maxWaiting: this.#options.maxQueuedTurns, signal: this.#underWay.stopped })
   }
 
-  /** The session that a message names, or else the person's most recent one: by the literal id, as a loaded file may hold it, or the normalised. */
-  async #findExisting ({ userId, sessionId, platform }: ChatRequest): Promise<Session | undefined> {
-    if (sessionId !== undefined) return await this.#findOwned(sessionId, userId, platform)
-    const { store } = this.#options
-    const on = platform ?? inferPlatform(userId)
-    const [literal] = await store.findByUser(userId, on)
-    return literal ?? (await store.findByUser(normaliseUserId(userId, on), on))[0]
-  }
-
-  async #findOwned (sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
-    const session = await this.#options.store.get(sessionId)
-    // Another person's session is answered as one that is not there, or ids could be guessed at.
-    if (session === undefined || !isOwnedBy(session, userId, platform)) throw new ServiceError('SESSION_NOT_FOUND')
-    return session
-  }
-
-  async #startAfresh (session: Session, metadata: JsonObject | undefined, log: Log): Promise<Reply> {
-    const fresh = createSession({ ...this.#options, userId: session.userId, platform: session.platform, metadata: mergeMetadata({}, metadata) })
+  async #startAfresh (session: Session, change: JsonObject | undefined, { log, key }: LoggedAsker): Promise<Reply> {
+    const opened = { status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } } as const
+    const { userId, platform } = session
+    const nowMs = this.#options.now()
+    if (key !== undefined && findKeyRecord(session.metadata, key, nowMs) !== undefined) return { ...opened, session, isReplay: true }
+    const merged = mergeMetadata({}, change)
+    const metadata = key === undefined ? merged : addKeyRecord(merged, { key: key.hash, at: nowMs })
+    const fresh = createSession({ ...this.#options, userId, platform, metadata })
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
     await this.#options.store.create(fresh)
     await this.#options.store.delete(session.sessionId)
     await this.#forget(session, log)
-    return { session: fresh, status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } }
+    return { ...opened, session: fresh }
   }
 
   /** The session is gone by then, and cannot be ended again: a conversation that cannot be removed is left to the sweep. */

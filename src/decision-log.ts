@@ -2,7 +2,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { Decision } from './agent/agent.ts'
 import type { PendingApproval } from './pending-approval.ts'
-import { isJsonObject, type JsonObject } from './sessions/session.ts'
+import { changeOwnMetadata, readOwnMetadata } from './sessions/metadata.ts'
+import type { JsonObject } from './sessions/session.ts'
 
 /** How many decisions a session remembers. */
 const MAX_ENTRIES = 20
@@ -67,12 +68,10 @@ export function markExpiriesTold (metadata: JsonObject): JsonObject {
 }
 
 function readEntries (metadata: JsonObject): Entry[] {
-  const own = metadata.holdline
-  const kept: unknown = isJsonObject(own) ? own.decisions : undefined
-  return Array.isArray(kept) ? kept.filter(entry => Value.Check(Entry, entry)) : []
+  const { decisions } = readOwnMetadata(metadata)
+  return Array.isArray(decisions) ? decisions.filter(entry => Value.Check(Entry, entry)) : []
 }
 
 function writeEntries (metadata: JsonObject, decisions: readonly Entry[]): JsonObject {
-  const own = isJsonObject(metadata.holdline) ? metadata.holdline : {}
-  return { ...metadata, holdline: { ...own, decisions } }
+  return changeOwnMetadata(metadata, { decisions })
 }

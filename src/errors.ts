@@ -27,6 +27,18 @@ export const ERRORS = {
     message: 'An earlier answer was cut off: the action may or may not have happened. Please check, then answer the question again',
     nextStep: 'Send any message to see the question under its new approval_id'
   },
+  TURN_CANCELLED: { status: 409, message: 'This request was cancelled', nextStep: 'Nothing to do: somebody asked for it' },
+  TURN_NOT_RUNNING: { status: 409, message: 'Nothing is running that could be cancelled', nextStep: 'Nothing to do: the turn has ended or never began' },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 409,
+    message: 'This Idempotency-Key was sent with another request before',
+    nextStep: 'Send a new key with every new request, the same one with its repeats alone'
+  },
+  STREAM_GONE: {
+    status: 409,
+    message: 'The events after this Last-Event-ID are gone',
+    nextStep: 'Read the conversation for the answer; to ask again, send the request without Last-Event-ID'
+  },
   BODY_TOO_LARGE: { status: 413, message: 'The body is larger than 256 KiB', nextStep: 'Send less' },
   MEDIA_TYPE_UNSUPPORTED: { status: 415, message: 'The body must be application/json', nextStep: 'Send Content-Type: application/json' },
   DECISION_REFUSED: { status: 422, message: 'The decision does not fit the question', nextStep: 'Read approval_data for what may be decided' },

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { DecisionType, type Question } from './agent/agent.ts'
+import { KeyRecord } from './key-record.ts'
 import { JsonObject } from './sessions/session.ts'
 
 const Action = Type.Object({ tool_name: Type.String(), args: JsonObject, description: Type.String() })
@@ -33,6 +34,8 @@ export const PendingApproval = Type.Composite([ApprovalData, Type.Object({
     claimed_at: Type.Optional(Type.String()),
     /** With the claim: the tool calls that the answer allows. */
     approved: Type.Optional(Type.Array(Type.String())),
+    /** With the claim of a message that has a key. */
+    answered_by: Type.Optional(KeyRecord),
     /** An earlier answer was cut off: the person is told so as long as the question stands. */
     outcome_unknown: Type.Optional(Type.Boolean())
   })
@@ -75,8 +78,9 @@ export function holdQuestion (question: Question, { approvalId, nowMs, isOutcome
 }
 
 /** The same question, its answer under way; `approved` are the ids of the tool calls that the answer allows. */
-export function claimApproval (approval: PendingApproval, nowMs: number, approved: readonly string[]): PendingApproval {
-  return { ...approval, holdline: { ...approval.holdline, claimed_at: new Date(nowMs).toISOString(), approved: [...approved] } }
+export function claimApproval (approval: PendingApproval, nowMs: number, approved: readonly string[], key?: KeyRecord): PendingApproval {
+  const claim = { claimed_at: new Date(nowMs).toISOString(), approved: [...approved], ...(key !== undefined && { answered_by: key }) }
+  return { ...approval, holdline: { ...approval.holdline, ...claim } }
 }
 
 /** Whether a question has waited too long for its answer. */

@@ -16,4 +16,6 @@ export interface Reply {
   readonly message: string
   readonly approval: PendingApproval | null
   readonly facts: RunFacts & { readonly durationMs: number }
+  /** It answers a message that comes again, from what is kept of the first time. */
+  readonly isReplay?: boolean
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
-import { mergeEnvironment } from './config.ts'
+import { mergeEnvironment, type Environment } from './config.ts'
 import { ServiceError } from './errors.ts'
 
 /** The process: settings, listen, signals. Everything else is in `app.ts`. */
@@ -10,7 +10,7 @@ async function start (): Promise<void> {
   let app: FastifyInstance | undefined
   try {
     const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
-    app = await buildApp({ env: mergeEnvironment(dotenv, process.env), logger: await describeLogger() })
+    app = await buildApp({ env: mergeEnvironment(dotenv, process.env), logger: await describeLogger(), setVariables })
     stopWithGrace(app)
     await app.listen({ host: app.config.HOST, port: app.config.PORT })
   } catch (error) {
@@ -18,6 +18,13 @@ async function start (): Promise<void> {
     // One line says what is wrong; a stack is for what we did not foresee.
     process.stderr.write(`${describeFailure(error)}\n`)
     process.exit(1)
+  }
+}
+
+/** An empty value counts as not set; every other one of the real environment stays. */
+function setVariables (variables: Environment): void {
+  for (const [name, value = ''] of Object.entries(variables)) {
+    if ((process.env[name] ?? '').trim() === '') process.env[name] = value
   }
 }
 

@@ -4,6 +4,7 @@ import { runWithDeadline } from './deadline.ts'
 import { findUntoldExpiry, logDecision, markExpiriesTold, type Route } from './decision-log.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
+import { KeyedMessage } from './keyed-message.ts'
 import type { Log } from './log.ts'
 import {
   claimApproval, describeExpiry, describeQuestion, EXPIRED, hasExpired, holdQuestion, OUTCOME_UNKNOWN, readPendingApproval, REPLY_LOST,
@@ -13,6 +14,7 @@ import { mergeMetadata, readUserName } from './sessions/metadata.ts'
 import type { Reply, RunFacts } from './reply.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
 import type { SessionStore } from './sessions/store.ts'
+import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { readVerdict, readWords, type Verdict } from './verdict.ts'
 
 /** What turns are run with. */
@@ -26,6 +28,14 @@ export interface TurnOptions {
   readonly approvalTimeoutMs: number | undefined
   readonly now: () => number
   readonly newId: () => string
+}
+
+/** What a turn is about, and how it ends from outside. */
+export interface TurnContext extends TurnAsker {
+  readonly session: Session
+  /** Its reason is what the turn then throws. */
+  readonly stop: AbortSignal
+  readonly log: Log
 }
 
 /** A message as a turn takes it. */
@@ -62,16 +72,20 @@ export class Turn {
   readonly #stop: AbortSignal
   readonly #startedAtMs: number
   #session: Session
+  readonly #keyed: KeyedMessage
+  readonly #watch: TurnWatch | undefined
   /** What the person has to be told before the reply. */
   #notice: string | undefined
   #hasExpired = false
   #isTellingExpiry = false
 
-  constructor (options: TurnOptions, session: Session, stop: AbortSignal, log: Log) {
+  constructor (options: TurnOptions, { session, stop, log, key, watch }: TurnContext) {
     this.#options = options
     this.#session = session
     this.#stop = stop
     this.#log = log
+    this.#keyed = new KeyedMessage(options, key)
+    this.#watch = watch
     this.#startedAtMs = options.now()
   }
 
@@ -81,6 +95,9 @@ export class Turn {
     const asksNow = readPendingApproval(this.#session.pendingApproval)?.approval_id
     const held = await this.#putRight()
     const metadata = mergeMetadata(this.#session.metadata, change)
+    const { messageId, event } = await this.#keyed.recall(this.#session, text)
+    const earlier = await this.#replay(event, held)
+    if (earlier !== undefined) return earlier
     if (held === undefined) {
       if (this.#hasExpired && (approvalId !== undefined || parseDecisionWords(text, 1) !== undefined)) throw await this.#refuseExpired()
       // A yes to a question that was decided while it waited is for nobody: the agent would take it for an answer to something else.
@@ -89,7 +106,8 @@ export class Turn {
       const { threadId } = this.#session
       const person = this.#describePerson(metadata)
       this.#noticeExpiry(metadata)
-      return await this.#run(this.#note(metadata), signal => this.#options.agent.turn({ threadId, text, person, signal }))
+      const request = { threadId, text, person, wantsTokens: this.#watch?.wantsTokens === true, ...(messageId !== undefined && { messageId }) }
+      return await this.#run(this.#note(metadata), signal => this.#options.agent.turn({ ...request, signal }))
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
     const isAnswer = askedBefore === held.approval.approval_id
@@ -102,6 +120,9 @@ export class Turn {
     mergeMetadata(this.#session.metadata, change)
     const held = await this.#putRight()
     const metadata = mergeMetadata(this.#session.metadata, change)
+    const { event } = await this.#keyed.recall(this.#session, undefined)
+    const earlier = await this.#replay(event, held)
+    if (earlier !== undefined) return earlier
     if (held === undefined) throw new ServiceError(this.#hasExpired ? 'APPROVAL_EXPIRED' : 'APPROVAL_NOT_PENDING')
     if (held.approval.approval_id !== approvalId) {
       throw new ServiceError(held.approval.holdline.outcome_unknown === true ? 'APPROVAL_OUTCOME_UNKNOWN' : 'APPROVAL_SUPERSEDED')
@@ -178,29 +199,52 @@ export class Turn {
     else this.#log.warn({ ...fields, code: 'APPROVAL_OUTCOME_UNKNOWN' }, 'An answer was cut off: an action may or may not have happened; the person is told')
   }
 
+  /** The reply to a message that was taken before this process knew its key, from what it came to. */
+  async #replay (event: AgentEvent | undefined, held: Held | undefined): Promise<Reply | undefined> {
+    if (event?.type === 'answer') {
+      this.#notice = undefined
+      // A decision that was answered, and cut off before the session said so, is told now.
+      if (held === undefined && this.#keyed.isClaimOf(this.#session)) {
+        await this.#keyed.record(this.#session)
+        await this.#save({ pendingApproval: null, ...this.#keyed.note(this.#session.metadata) })
+      }
+      return { ...this.#reply('completed', describeAnswer(event.text), null, event), isReplay: true }
+    }
+    if (event?.type !== 'question' || held === undefined) return undefined
+    return { ...this.#reply('waiting_approval', describeQuestion(held.question, held.approval), held.approval, event), isReplay: true }
+  }
+
   async #repeat (metadata: JsonObject, { question, approval }: Held): Promise<Reply> {
-    await this.#save({ metadata })
+    await this.#keyed.record(this.#session)
+    await this.#save({ metadata, ...this.#keyed.note(metadata) })
     return this.#reply('waiting_approval', describeQuestion(question, approval), approval)
   }
 
   async #resume (metadata: JsonObject, { question, approval }: Held, decisions: readonly Decision[], route: Route): Promise<Reply> {
     const { agent, now } = this.#options
+    const record = await this.#keyed.record(this.#session)
     // A claim that is never tried would be told as one that was cut off.
     this.#stop.throwIfAborted()
     const logged = logDecision(metadata, { approval, decisions, nowMs: now(), userId: this.#session.userId, route })
-    const claimed = this.#save({ metadata: logged, pendingApproval: claimApproval(approval, now(), listApproved(question, decisions)) })
+    const approved = listApproved(question, decisions)
+    const claimed = this.#save({ metadata: logged, pendingApproval: claimApproval(approval, now(), approved, record) })
     await claimed
     const { threadId } = this.#session
     const person = this.#describePerson(metadata)
-    return await this.#run(claimed, signal => agent.resume({ threadId, question, decisions, person, signal }))
+    const wantsTokens = this.#watch?.wantsTokens === true
+    return await this.#run(claimed, signal => agent.resume({ threadId, question, decisions, person, signal, wantsTokens }))
   }
 
   /** `noted` is the message's own mark on the session; neither it nor the agent has to wait for the other. */
   async #run (noted: Promise<void>, start: (signal: AbortSignal) => AsyncIterable<AgentEvent>): Promise<Reply> {
     let last: AgentEvent | undefined
+    this.#watch?.began(this.#session, this.#notice === undefined ? '' : `${this.#notice}\n\n`)
     try {
       const run = runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
-        for await (const event of start(signal)) last = event
+        for await (const event of start(signal)) {
+          last = event
+          this.#watch?.happened(event)
+        }
       })
       await Promise.allSettled([run, noted])
       await run
@@ -212,12 +256,13 @@ export class Turn {
     if (this.#isTellingExpiry) await this.#save({ metadata: markExpiriesTold(this.#session.metadata) })
     if (last?.type === 'question') {
       const approval = this.#hold(last.question)
-      await this.#save({ pendingApproval: approval })
+      await this.#save({ pendingApproval: approval, ...this.#keyed.note(this.#session.metadata) })
       return this.#reply('waiting_approval', describeQuestion(last.question, approval), approval, last)
     }
     if (last?.type !== 'answer') throw new ServiceError('AGENT_FAILED', { cause: new Error('The agent ended its turn without an answer') })
-    if (this.#session.pendingApproval !== null || !this.#isFresh()) await this.#save({ pendingApproval: null })
-    return this.#reply('completed', last.text, null, last)
+    const isToBeSaved = this.#session.pendingApproval !== null || !this.#isFresh()
+    if (isToBeSaved) await this.#save({ pendingApproval: null, ...this.#keyed.note(this.#session.metadata) })
+    return this.#reply('completed', describeAnswer(last.text), null, last)
   }
 
   /** Saves that there was a message; a session that was made for it says so already. */
@@ -263,4 +308,8 @@ export class Turn {
     const name = readUserName(metadata)
     return { platform: this.#session.platform, userId: this.#session.userId, ...(name !== undefined && { name }) }
   }
+}
+
+function describeAnswer (text: string): string {
+  return text.trim() === '' ? 'The agent has nothing to say.' : text
 }

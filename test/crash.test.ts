@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { makeFolder } from './fixtures/folder.ts'
+import { makeGate } from './fixtures/gate.ts'
+import { OpenAiServer } from './fixtures/openai-server.ts'
 import { Service } from './fixtures/service.ts'
 
 const ROUNDS = 4
@@ -77,4 +79,48 @@ t.test('what a killed turn left half done does not trouble the next message', as
   await Promise.all([lost, service.exit])
   const next = await Service.start(t, dir)
   t.match((await next.say('what did I say first?')).body, { status: 'completed', message: /"kept"/ })
+})
+
+t.test('kill -9 after an answer: whoever asks again with the same key gets the same answer, and nothing is run', async t => {
+  const dir = makeFolder(t)
+  const provider = await OpenAiServer.start(t)
+  const key = { 'idempotency-key': 'again' }
+  const hello = { user_id: 'ann', message: 'Hello' }
+  const service = await Service.start(t, dir, provider.env)
+  const first = await service.post('/api/chat', hello, key)
+  service.kill('SIGKILL')
+  await service.exit
+  const next = await Service.start(t, dir, provider.env)
+  const second = await next.post('/api/chat', hello, key)
+  t.match(second, { status: 200, headers: { 'idempotency-replayed': 'true' }, body: { message: first.body.message, session_id: first.body.session_id } })
+  const { messages } = (await next.request(`/api/sessions/${first.body.session_id}/messages`)).body
+  t.same(messages.map(message => message.content), ['Hello', first.body.message])
+  t.equal(provider.requests.length, 1)
+})
+
+t.test('kill -9 in the middle of a turn: whoever asks again with the same key has it run again, once', async t => {
+  const dir = makeFolder(t)
+  const provider = await OpenAiServer.start(t)
+  const key = { 'idempotency-key': 'again' }
+  const service = await Service.start(t, dir, provider.env)
+  await service.say('Before', { user_id: 'ann' })
+  const reached = makeGate()
+  provider.answer = () => {
+    reached.open()
+    return 'hang'
+  }
+  const cutOff = service.post('/api/chat', { user_id: 'ann', message: 'Hello' }, key).catch(() => 'cut off')
+  await reached.opened
+  service.kill('SIGKILL')
+  await service.exit
+  t.equal(await cutOff, 'cut off')
+  provider.answer = () => ({ text: 'Run again' })
+  const next = await Service.start(t, dir, provider.env)
+  const again = await next.post('/api/chat', { user_id: 'ann', message: 'Hello' }, key)
+  t.match(again, { status: 200, body: { message: 'Run again' } })
+  t.notOk('idempotency-replayed' in again.headers)
+  t.match(await next.post('/api/chat', { user_id: 'ann', message: 'Hello' }, key), { headers: { 'idempotency-replayed': 'true' }, body: { message: 'Run again' } })
+  const { messages } = (await next.request(`/api/sessions/${again.body.session_id}/messages`)).body
+  t.same(messages.filter(message => message.role === 'user').map(message => message.content), ['Before', 'Hello'])
+  t.equal(provider.requests.length, 3)
 })

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { EventClient } from './fixtures/event-client.ts'
 import { makeFolder } from './fixtures/folder.ts'
 import { makeGate } from './fixtures/gate.ts'
 import { OpenAiServer } from './fixtures/openai-server.ts'
@@ -100,6 +102,37 @@ t.test('a turn that does not finish within the grace is cancelled with 503, and 
   t.match(await turn, { status: 503, body: { code: 'SERVICE_STOPPING', status: 'error' } })
   t.equal((await service.exit).code, 0)
   t.comment(`stopped within ${Math.round(performance.now() - startedAt)} ms of a grace of 4000 ms`)
+})
+
+t.test('who follows a stream is told of a stop: a turn that ends in time brings its answer, one that does not an error', async t => {
+  const provider = await OpenAiServer.start(t)
+  const service = await Service.start(t, makeFolder(t), provider.env)
+  const asked = makeGate()
+  const answered = makeGate()
+  provider.answer = async () => {
+    provider.answer = () => {
+      asked.open()
+      return 'hang'
+    }
+    await answered.opened
+    return { text: 'In time' }
+  }
+  const quick = await EventClient.open(`${service.url}/api/chat`, { user_id: 'ann', message: 'Quick' })
+  const slow = await EventClient.open(`${service.url}/api/chat`, { user_id: 'bob', message: 'Slow' })
+  const stalled = connect({ host: '127.0.0.1', port: Number(new URL(service.url).port) }).pause()
+  const body = JSON.stringify({ user_id: 'cem', message: 'Stalled' })
+  stalled.write(`POST /api/chat HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\naccept: text/event-stream\r\ncontent-length: ${body.length}\r\n\r\n${body}`)
+  await asked.opened
+  const startedAt = performance.now()
+  service.kill('SIGTERM')
+  await service.logged(/Stopping/)
+  answered.open()
+  t.match((await quick.rest()).at(-1), { name: 'message', data: { message: 'In time' } })
+  t.match((await slow.rest()).at(-1), { name: 'error', data: { statusCode: 503, code: 'SERVICE_STOPPING', status: 'error', user_id: 'api_bob' } })
+  t.match(await service.exit, { code: 0, log: /Stopped/ })
+  const ms = Math.round(performance.now() - startedAt)
+  t.ok(ms < 4000, `stopped within ${ms} ms of a grace of 4000 ms`)
+  stalled.destroy()
 })
 
 t.test('a second signal ends at once', async t => {

@@ -12,7 +12,7 @@ t.test('a conversation that cannot be read says so, costs no other, and can be e
   const [session] = (await first.get('/api/sessions/ann')).body.sessions
   await first.app.close()
   const db = new Database(join(dir, 'conversations.sqlite'))
-  t.ok(db.prepare('UPDATE checkpoints SET checkpoint = ? WHERE thread_id = ?').run(Buffer.from('{"torn'), session?.thread_id).changes > 0)
+  t.ok(db.prepare('UPDATE thread_checkpoints SET body = ? WHERE thread_id = ?').run(Buffer.from('{"torn'), session?.thread_id).changes > 0)
   db.close()
 
   const logged: Record<string, unknown>[] = []
@@ -31,7 +31,7 @@ t.test('a session whose conversation cannot be read can be deleted', async t => 
   const { body: { session_id } } = await first.say('Hello')
   await first.app.close()
   const db = new Database(join(dir, 'conversations.sqlite'))
-  db.prepare('UPDATE checkpoints SET checkpoint = ?').run(Buffer.from('{"torn'))
+  db.prepare('UPDATE thread_checkpoints SET body = ?').run(Buffer.from('{"torn'))
   db.close()
   const service = await startApp(t, { dir })
   t.match(await service.request({ method: 'DELETE', url: `/api/sessions/${session_id}` }), { status: 200 })

@@ -56,6 +56,7 @@ export type AgentEvent =
   | { readonly type: 'token', readonly text: string }
   | { readonly type: 'tool_call', readonly id: string, readonly name: string, readonly args: JsonObject }
   | { readonly type: 'tool_result', readonly id: string, readonly name: string, readonly content: string }
+  /** The text may be blank. */
   | { readonly type: 'answer', readonly text: string, readonly model?: string, readonly usage?: Usage }
   | { readonly type: 'question', readonly question: Question, readonly model?: string, readonly usage?: Usage }
 

@@ -7,7 +7,6 @@ import {
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Log } from '../log.ts'
-import type { Person } from './agent.ts'
 import { isDiskError } from './disk-error.ts'
 import { keepSafely } from './model-messages.ts'
 import { RunContext } from './run-context.ts'
@@ -44,11 +43,6 @@ export function createAssistant ({ model, checkpointer, notes, log, now = Date.n
     ]
   })
   return { graph: agent.graph, tools }
-}
-
-/** What a run of the built-in agent knows; see `RunContext`. */
-export function describeContext ({ platform, userId, name }: Person, approved: string[]): RunContext {
-  return { platform, userId, userName: name, approved }
 }
 
 function createTools (notes: BaseStore, now: () => number) {

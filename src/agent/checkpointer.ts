@@ -1,19 +1,16 @@
 import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { Type } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
 import { ServiceError } from '../errors.ts'
 import { lockFile, type FileLock } from '../lock.ts'
 import type { Log } from '../log.ts'
 import type { AgentStatus, ThreadActivity } from './agent.ts'
+import type { PruneOptions } from './checkpoints/saver.ts'
 import { openDatabase, type ConversationDatabase } from './database.ts'
 import { Distrust } from './distrust.ts'
 import { checkFile } from './file-check.ts'
 import { FileNotes } from './file-notes.ts'
 import { FileSaver } from './file-saver.ts'
 import { Reopening } from './reopening.ts'
-
-const ThreadRow = Type.Object({ thread_id: Type.String(), checkpoint_id: Type.String() })
 
 const SILENT: Log = { info () {}, warn () {}, error () {} }
 
@@ -107,19 +104,21 @@ export class ConversationFile {
     await this.checkpointer.deleteThread(threadId)
   }
 
+  /** Lets a thread lose what a turn that ended well made superfluous. What cannot be done now is done after the next such turn: it never rejects. */
+  async prune (threadId: string, options: PruneOptions): Promise<void> {
+    await this.checkpointer.prune(threadId, options).catch(() => {})
+  }
+
   /** Threads in the order of their ids; see `Agent.listThreads`. */
   async listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]> {
     return await this.#file.use(async ({ db }) => {
-      const next = db.prepare('SELECT thread_id, checkpoint_id FROM checkpoints WHERE thread_id > ? ORDER BY thread_id LIMIT 1')
-      const newest = db.prepare(`SELECT thread_id, checkpoint_id FROM checkpoints
-        WHERE thread_id = ? AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1`)
+      const next = db.prepare<[string], string>('SELECT thread_id FROM thread_checkpoints WHERE thread_id > ? ORDER BY thread_id LIMIT 1').pluck()
+      const newest = db.prepare<[string], number>(`SELECT written_ms FROM thread_checkpoints
+        WHERE thread_id = ? ORDER BY checkpoint_ns, seq DESC LIMIT 1`).pluck()
       const threads: ThreadActivity[] = []
       // Seeking from thread to thread costs what is returned; GROUP BY would read every checkpoint there is.
-      for (let row = next.get(afterThreadId); row !== undefined && threads.length < limit;) {
-        const { thread_id: threadId } = Value.Parse(ThreadRow, row)
-        const { checkpoint_id: id } = Value.Parse(ThreadRow, newest.get(threadId) ?? row)
-        threads.push({ threadId, lastWriteMs: parseUuid6Time(id) })
-        row = next.get(threadId)
+      for (let threadId = next.get(afterThreadId); threadId !== undefined && threads.length < limit; threadId = next.get(threadId)) {
+        threads.push({ threadId, lastWriteMs: newest.get(threadId) ?? 0 })
       }
       return threads
     })
@@ -145,14 +144,4 @@ function closeDatabase ({ db }: ConversationDatabase, distrust: Distrust, log: L
   } finally {
     db.close()
   }
-}
-
-/**
- * The time in a version 6 UUID (RFC 9562, 5.6: 100 ns steps since 1582-10-15), which LangGraph gives its checkpoints.
- * Milliseconds since the epoch.
- */
-export function parseUuid6Time (uuid: string): number {
-  const hex = uuid.replaceAll('-', '')
-  const steps = BigInt(`0x${hex.slice(0, 12)}${hex.slice(13, 16)}`)
-  return Number((steps - 122_192_928_000_000_000n) / 10_000n)
 }

@@ -1,12 +1,12 @@
-import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite'
 import Database from 'better-sqlite3'
+import { ThreadSaver } from './checkpoints/saver.ts'
 import { ItemStore } from './item-store.ts'
 import { BUSY_TIMEOUT_MS } from './whole-file.ts'
 
 /** One connection to the file of the conversations, and what stands on it: none of it outlives the connection. */
 export interface ConversationDatabase {
   readonly db: Database.Database
-  readonly checkpoints: SqliteSaver
+  readonly checkpoints: ThreadSaver
   readonly notes: ItemStore
 }
 
@@ -20,11 +20,9 @@ export async function openDatabase (path: string, now: () => number): Promise<Co
   try {
     const mode = db.pragma('journal_mode = WAL', { simple: true })
     if (mode !== 'wal') throw new Database.SqliteError(`the file cannot be kept with a write-ahead log, only with ${String(mode)}`, 'SQLITE_CANTOPEN')
-    // LangGraph's saver on its own runs with NORMAL, which loses acknowledged commits at a power cut.
+    // With NORMAL, SQLite's choice for a log, a power cut loses acknowledged commits.
     db.pragma('synchronous = FULL')
-    const checkpoints = new SqliteSaver(db)
-    // The saver makes its tables at its first use.
-    await checkpoints.getTuple({ configurable: { thread_id: '' } })
+    const checkpoints = new ThreadSaver(db, { now })
     const notes = new ItemStore(db, now)
     // Tables that are there already are no write, and reads alone find nothing wrong with a full disk: one page, written anew and synced, does.
     db.pragma(`user_version = ${String(db.pragma('user_version', { simple: true }))}`)

@@ -39,7 +39,7 @@ function joinAnswer (turn: readonly BaseMessage[]): string {
   return answer.trim() === '' ? describeSilence(last) : answer
 }
 
-/** What a person is told when the agent ended its turn without a word: the result of its last tool, if that is what it ended with. */
+/** The answer of a turn in which the agent said nothing itself: the result of a tool, if that is what it ended with. */
 export function describeSilence (last: BaseMessage | undefined): string {
-  return last?.type === 'tool' && last.text.trim() !== '' ? last.text : 'The agent has nothing to say.'
+  return last?.type === 'tool' ? last.text : ''
 }

@@ -1,7 +1,9 @@
 import type { RunnableConfig } from '@langchain/core/runnables'
 import {
-  BaseCheckpointSaver, type Checkpoint, type CheckpointListOptions, type CheckpointMetadata, type CheckpointTuple, type PendingWrite
+  BaseCheckpointSaver, type ChannelVersions, type Checkpoint, type CheckpointListOptions, type CheckpointMetadata, type CheckpointTuple,
+  type PendingWrite
 } from '@langchain/langgraph-checkpoint'
+import type { PruneOptions } from './checkpoints/saver.ts'
 import type { ConversationDatabase } from './database.ts'
 import type { Reopening } from './reopening.ts'
 
@@ -22,15 +24,22 @@ export class FileSaver extends BaseCheckpointSaver {
     return this.#file.iterate(({ checkpoints }) => checkpoints.list(config, options))
   }
 
-  override async put (config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata): Promise<RunnableConfig> {
-    return await this.#file.use(({ checkpoints }) => checkpoints.put(config, checkpoint, metadata))
+  override async put (
+    config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, newVersions?: ChannelVersions
+  ): Promise<RunnableConfig> {
+    return await this.#file.use(({ checkpoints }) => checkpoints.put(config, checkpoint, metadata, newVersions))
   }
 
-  override async putWrites (config: RunnableConfig, writes: PendingWrite[], taskId: string): Promise<void> {
-    await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, writes, taskId))
+  override async putWrites (config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
+    await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, writes, taskId, taskPath))
   }
 
   override async deleteThread (threadId: string): Promise<void> {
     await this.#file.use(({ checkpoints }) => checkpoints.deleteThread(threadId))
+  }
+
+  /** Lets a thread lose what is superfluous along with its next checkpoint; see `ThreadSaver.prune`. */
+  async prune (threadId: string, options: PruneOptions): Promise<void> {
+    await this.#file.use(async ({ checkpoints }) => { checkpoints.prune(threadId, options) })
   }
 }

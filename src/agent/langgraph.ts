@@ -14,14 +14,15 @@ import { formatMessage, readMessages, sumUsage } from './messages.ts'
 import { Narration } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
+import type { DescribeRun } from './run-context.ts'
 import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
-import { ToolCallLimit } from './tool-call-limit.ts'
+import { limitTools, ToolCallLimit } from './tool-call-limit.ts'
 import { findOpenCalls, haveResults } from './tool-results.ts'
 import { readWaiting, type Waiting } from './waiting.ts'
 
 /** What of a compiled graph is used. */
 export interface Graph {
-  readonly channels: Readonly<Record<string, { readonly lc_graph_name: string }>>
+  readonly channels: Readonly<Record<string, unknown>>
   /** What `stream` is made of. `stream` itself ends the moment that its signal is aborted, while the run goes on to write its checkpoint. */
   _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
   invoke (input: unknown, options: object): Promise<unknown>
@@ -34,6 +35,8 @@ export interface Graph {
 export interface ThreadKeeper {
   deleteThread (threadId: string): Promise<void>
   listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
+  /** Lets a thread lose what a turn that ended well made superfluous; `isResting` unless it ended with a question. Never rejects. */
+  prune (threadId: string, options: { readonly isResting: boolean }): Promise<void>
   /** Whether they can be kept; see `Agent.status`. */
   status (): AgentStatus
   /** Another one after every failure, in which they might have been exchanged under us. */
@@ -56,8 +59,7 @@ export interface LangGraphAgentOptions {
   readonly threads: ThreadKeeper
   readonly log: Log
   readonly limits?: RunLimits
-  /** What a run is given as its context; `approved` are the tool calls that the person has just said yes to. */
-  readonly describeContext: (person: Person, approved: string[]) => object
+  readonly describeRun: DescribeRun
   readonly newId?: () => string
 }
 
@@ -80,7 +82,8 @@ export class LangGraphAgent implements Agent {
     this.description = options.description
     this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, newId: randomUUID, ...options }
     this.#graph = options.graph
-    this.#repair = new ThreadRepair({ graph: options.graph, askAgain: { context: options.describeContext(NOBODY, []), durability: 'exit' } })
+    this.#repair = new ThreadRepair(options.graph)
+    limitTools(options.graph)
     this.#atRest = new RestingThreads(() => options.threads.epoch)
   }
 
@@ -89,11 +92,11 @@ export class LangGraphAgent implements Agent {
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
-    const { threadId, text, messageId = this.#options.newId() } = request
+    const { text, messageId = this.#options.newId() } = request
     try {
       yield * this.#run({ messages: [new HumanMessage({ id: messageId, content: text })] }, request, [])
     } catch (error) {
-      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { humanId: messageId, isCutOff }))
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(this.#configure(request), { humanId: messageId, isCutOff }))
     }
   }
 
@@ -105,7 +108,7 @@ export class LangGraphAgent implements Agent {
     try {
       yield * this.#run(composeResume(waiting, decisions, findOpenCalls(waiting.messages)), request, answer.approved, waiting.messages)
     } catch (error) {
-      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(configure(threadId), { answer, isCutOff }, waiting.config))
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(this.#configure(request), { answer, isCutOff }, waiting.config))
     }
   }
 
@@ -125,7 +128,7 @@ export class LangGraphAgent implements Agent {
     if (this.#atRest.has(threadId)) return undefined
     try {
       const snapshot = await this.#readState(threadId)
-      const isMended = await this.#repair.mend(snapshot, configure(threadId))
+      const isMended = await this.#repair.mend(snapshot, this.#configure({ threadId, person: NOBODY }))
       return readWaiting(isMended ? await this.#readState(threadId) : snapshot)?.question
     } catch (error) {
       return rethrowAsServiceError(error)
@@ -173,38 +176,46 @@ export class LangGraphAgent implements Agent {
   }
 
   async * #run (input: unknown, request: RunRequest, approved: string[], before?: readonly BaseMessage[]): AsyncGenerator<AgentEvent> {
-    const { threadId, signal, person, wantsTokens = false } = request
-    signal.throwIfAborted()
+    const { threadId, wantsTokens = false } = request
+    request.signal.throwIfAborted()
     const epoch = this.#atRest.delete(threadId)
-    const { limits, describeContext } = this.#options
-    const states = this.#graph._streamIterator(input, {
-      ...configure(threadId),
-      context: describeContext(person, approved),
-      signal,
-      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
-      durability: 'exit',
-      recursionLimit: limits.maxSteps,
-      callbacks: [new ToolCallLimit(limits.maxToolCalls)],
-      streamMode: wantsTokens ? ['values', 'messages'] : ['values']
-    })
-    let narration = before === undefined ? undefined : new Narration({ before, wantsTokens, speakers: this.#speakers })
+    const narrate = (known: readonly BaseMessage[]) => new Narration({ before: known, wantsTokens, speakers: this.#speakers })
+    let narration = before === undefined ? undefined : narrate(before)
     let messages: readonly BaseMessage[] = []
     let isQuestion = false
-    for await (const chunk of states) {
-      const { state, token } = readChunk(chunk)
+    for await (const { state, token } of this.#stream(input, request, approved)) {
       if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
-      if (state === undefined) continue
       if (isInterrupted(state)) isQuestion = true
-      else {
+      else if (state !== undefined) {
         messages = readMessages(state)
-        narration ??= new Narration({ before: messages, wantsTokens, speakers: this.#speakers })
+        narration ??= narrate(messages)
         yield * narration.see(messages)
       }
     }
-    if (isQuestion) return yield await this.#describeQuestion(threadId, narration)
-    await this.#answerOpen(threadId, messages, before === undefined ? narration?.seen ?? [] : messages)
-    this.#atRest.add(threadId, epoch)
-    yield * narration?.end() ?? []
+    await this.#end(request, epoch, isQuestion, messages, before === undefined ? narration?.seen ?? [] : messages)
+    if (isQuestion) yield await this.#describeQuestion(threadId, narration)
+    else yield * narration?.end() ?? []
+  }
+
+  async * #stream (input: unknown, request: RunRequest, approved: string[]): AsyncGenerator<Chunk> {
+    const chunks = this.#graph._streamIterator(input, {
+      ...this.#configure(request, approved),
+      signal: request.signal,
+      streamMode: request.wantsTokens === true ? ['values', 'messages'] : ['values']
+    })
+    for await (const chunk of chunks) yield readChunk(chunk)
+  }
+
+  #configure ({ threadId, person }: Pick<RunRequest, 'threadId' | 'person'>, approved: string[] = []) {
+    const { limits, describeRun } = this.#options
+    const { context, configurable } = describeRun(person, approved)
+    return {
+      configurable: { ...configurable, ...new ToolCallLimit(limits.maxToolCalls).configurable, thread_id: threadId },
+      context,
+      // One checkpoint a turn: enough to survive a crash between turns, a fraction of the writes.
+      durability: 'exit',
+      recursionLimit: limits.maxSteps
+    }
   }
 
   async #describeQuestion (threadId: string, narration: Narration | undefined): Promise<AgentEvent> {
@@ -213,9 +224,12 @@ export class LangGraphAgent implements Agent {
     return { type: 'question', question, ...sumUsage(narration?.said ?? []) }
   }
 
-  /** A graph may end with calls that it never ran: its provider would refuse the thread from then on. */
-  async #answerOpen (threadId: string, messages: readonly BaseMessage[], seen: readonly BaseMessage[]): Promise<void> {
-    if (findOpenCalls(seen).length > 0) await this.#repair.answerOpen(configure(threadId), messages)
+  /** After a run that ended well. */
+  async #end ({ threadId }: RunRequest, epoch: number, isQuestion: boolean, messages: readonly BaseMessage[], seen: readonly BaseMessage[]) {
+    // A graph may end with calls that it never ran: its provider would refuse the thread from then on.
+    if (!isQuestion && findOpenCalls(seen).length > 0) await this.#repair.answerOpen(configure(threadId), messages)
+    if (!isQuestion) this.#atRest.add(threadId, epoch)
+    await this.#options.threads.prune(threadId, { isResting: !isQuestion })
   }
 
   async #readWaiting (threadId: string): Promise<Waiting & { config: ThreadConfig } | undefined> {
@@ -250,8 +264,14 @@ function configure (threadId: string): ThreadConfig {
   return { configurable: { thread_id: threadId } }
 }
 
-/** What LangGraph streams: its mode and, for `values`, the state, for `messages`, a message and what is known of it. */
-function readChunk (chunk: unknown): { state?: unknown, token?: { message: unknown, node: string } } {
+/** A piece of what a run streams: the state after a step, or a piece of a message and the step that writes it. */
+interface Chunk {
+  readonly state?: unknown
+  readonly token?: { readonly message: unknown, readonly node: string }
+}
+
+/** LangGraph streams pairs: a mode and, for `values`, the state, for `messages`, a message and what is known of it. */
+function readChunk (chunk: unknown): Chunk {
   if (!Array.isArray(chunk)) return {}
   const [mode, payload]: unknown[] = chunk
   if (mode === 'values') return { state: payload }

@@ -1,40 +1,54 @@
+import type { Environment } from '../config.ts'
+import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import type { Agent } from './agent.ts'
-import { createAssistant, describeContext } from './assistant.ts'
+import { createAssistant } from './assistant.ts'
 import { ConversationFile } from './checkpointer.ts'
+import { chooseAgent, type ChoiceOptions } from './choice.ts'
+import { openGraphAgent } from './graph-agent.ts'
+import { loadGraph } from './graph-module.ts'
 import { LangGraphAgent, type RunLimits } from './langgraph.ts'
+import type { LoadedAgent } from './loaded-agent.ts'
 import { createModel, type ModelOptions } from './model.ts'
 import { openRemoteAgent } from './remote/open.ts'
+import { describeAssistantRun } from './run-context.ts'
 
 /** Which agent, and where its conversations are kept. */
-export interface LoadAgentOptions extends ModelOptions {
-  /** A LangGraph server that runs the agent, and keeps its conversations. */
-  readonly langgraphUrl?: string | undefined
-  readonly langgraphAssistantId: string
-  readonly langgraphApiKey?: string | undefined
+export interface LoadAgentOptions extends ChoiceOptions, ModelOptions {
   readonly conversationsPath: string
   readonly limits: RunLimits
   readonly log: Log
   readonly now?: () => number
+  /** Makes the variables of `langgraph.json` known to an agent of the user's, before it is loaded; see `AppOptions`. */
+  readonly setVariables?: (variables: Environment) => void
 }
 
-/** An agent, ready for turns, and the end of it. */
-export interface LoadedAgent {
-  readonly agent: Agent
-  close (): Promise<void>
-}
-
-/** Loads the agent. Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing is left open then. */
+/** Loads the agent that is chosen. Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing of ours is left open then. */
 export async function loadAgent (options: LoadAgentOptions): Promise<LoadedAgent> {
-  const { langgraphUrl: url, langgraphAssistantId: assistantId, langgraphApiKey: apiKey, limits, log } = options
-  if (url === undefined) return await openAssistant(options)
-  return { agent: await openRemoteAgent({ url, assistantId, apiKey, log, maxSteps: limits.maxSteps }), close: async () => {} }
+  const choice = chooseAgent(options)
+  switch (choice.kind) {
+    case 'built-in': return await openAssistant(options)
+    case 'remote': {
+      const { url, assistantId, apiKey } = choice
+      const { limits, log } = options
+      return { agent: await openRemoteAgent({ url, assistantId, apiKey, log, maxSteps: limits.maxSteps }), close: async () => {} }
+    }
+    case 'graph': {
+      const { conversationsPath, limits, log, now = Date.now, setVariables = () => {} } = options
+      setVariables(choice.variables)
+      const graph = await loadGraph(choice.source).catch((error: unknown) => {
+        // The line that ends the start has no room for the stack, which leads to the line of the user's that is at fault.
+        if (error instanceof ServiceError && error.cause !== undefined) log.error({ err: error.cause }, `The agent ${choice.source.name} cannot be loaded`)
+        throw error
+      })
+      return await openGraphAgent({ source: choice.source, graph, conversationsPath, limits, log, now })
+    }
+  }
 }
 
 async function openAssistant ({ conversationsPath, limits, log, now = Date.now, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
   const { name, model } = await createModel(modelOptions)
   const file = await ConversationFile.open({ path: conversationsPath, now, log })
   const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
-  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, log, limits, describeContext })
+  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, log, limits, describeRun: describeAssistantRun })
   return { agent, close: () => file.close() }
 }

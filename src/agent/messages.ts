@@ -1,4 +1,4 @@
-import { AIMessage, BaseMessage, ToolMessage } from '@langchain/core/messages'
+import { AIMessage, BaseMessage, mapStoredMessagesToChatMessages, ToolMessage } from '@langchain/core/messages'
 import { Value } from '@sinclair/typebox/value'
 import { JsonObject } from '../sessions/session.ts'
 import type { Message, Usage } from './agent.ts'
@@ -11,7 +11,13 @@ export function isAiMessage (message: BaseMessage): message is AIMessage {
 /** The messages of a graph's state; none where there is no such channel yet. */
 export function readMessages (state: unknown): BaseMessage[] {
   if (typeof state !== 'object' || state === null || !('messages' in state) || !Array.isArray(state.messages)) return []
-  return state.messages.filter(message => BaseMessage.isInstance(message))
+  return state.messages.flatMap(message => BaseMessage.isInstance(message) ? message : adoptMessage(message) ?? [])
+}
+
+/** A message as LangChain before version 1 makes it, which is of no class that we know: a graph may run on packages of its own. */
+function adoptMessage (message: unknown): BaseMessage | undefined {
+  if (typeof message !== 'object' || message === null || !('toDict' in message) || typeof message.toDict !== 'function') return undefined
+  return mapStoredMessagesToChatMessages([message.toDict()])[0]
 }
 
 /** A message as a person may see it; undefined for those that are not shown. */

@@ -14,7 +14,8 @@ export function keepSafely () {
     wrapModelCall: async (request, handler) => {
       const message = await handler(request)
       if (!AIMessage.isInstance(message)) return message
-      message.id = randomUUID()
+      // Set as a property alone, it would not be saved along with the message.
+      message._updateId(randomUUID())
       for (const part of [message.content, message.tool_calls, message.additional_kwargs, message.response_metadata]) renameReserved(part)
       return message
     }

@@ -1,13 +1,14 @@
 import type { BaseMessage } from '@langchain/core/messages'
-import { END, Overwrite, START, type StateSnapshot } from '@langchain/langgraph'
+import { END, START, type StateSnapshot } from '@langchain/langgraph'
 import type { Graph } from './langgraph.ts'
+import { replaceMessages } from './message-channel.ts'
 import { readMessages } from './messages.ts'
 import { answerOpenCalls, findOpenCalls, findResult, keepAnswered } from './tool-results.ts'
 import { readWaiting } from './waiting.ts'
 
 /** Which thread, and at which checkpoint, if not at the newest. */
 export interface ThreadConfig {
-  configurable?: Record<string, unknown>
+  configurable?: Record<string, unknown> | undefined
   metadata?: Record<string, unknown>
 }
 
@@ -38,13 +39,6 @@ export interface Failure {
   readonly isCutOff: boolean
 }
 
-/** Where threads are repaired. */
-export interface RepairOptions {
-  readonly graph: Graph
-  /** What a run needs that only asks again. */
-  readonly askAgain: object
-}
-
 /**
  * Makes a thread fit for the next message after a run that failed half-way.
  *
@@ -54,24 +48,25 @@ export interface RepairOptions {
  * *Not promised.* That it is done in one step: `mend` finishes what a crash in between leaves.
  */
 export class ThreadRepair {
-  readonly #options: RepairOptions
+  readonly #graph: Graph
 
-  constructor (options: RepairOptions) {
-    this.#options = options
+  constructor (graph: Graph) {
+    this.#graph = graph
   }
 
-  /** Repairs; `question` is the checkpoint that asked, if the run was about a question. */
-  async afterFailure (config: ThreadConfig, failure: Failure, question?: ThreadConfig): Promise<void> {
-    const { graph } = this.#options
+  /** Repairs; `run` is what a run of the thread is given, `question` the checkpoint that asked, if the one that failed was about a question. */
+  async afterFailure (run: ThreadConfig, failure: Failure, question?: ThreadConfig): Promise<void> {
+    const config = { configurable: run.configurable }
+    const graph = this.#graph
     const { humanId, answer, isCutOff } = failure
     const snapshot = await graph.getState(config)
     const mayAskAgain = question !== undefined && isCutOff && answer !== undefined && answer.approved.length > 0
     if (snapshot.createdAt === undefined) return
-    if (mayAskAgain && isAsking(snapshot)) return await this.#askAgain(question)
+    if (mayAskAgain && isAsking(snapshot)) return await this.#askAgain(run, question)
     // Takes in the results of the tasks that finished, and drops the tasks that did not.
     await graph.updateState({ ...config, metadata: { [REPAIRING]: humanId ?? '' } }, null, END)
     const messages = readMessages((await graph.getState(config)).values)
-    if (mayAskAgain && !hasCome(messages, answer)) return await this.#askAgain(question)
+    if (mayAskAgain && !hasCome(messages, answer)) return await this.#askAgain(run, question)
     await this.#putInOrder(config, messages, humanId, answer !== undefined)
   }
 
@@ -79,11 +74,10 @@ export class ThreadRepair {
    * Finishes what a crash, or a disk that failed, in the middle of a repair left; and asks a question again that took an answer which its graph
    * refused, since it would refuse every later one too. Resolves to whether there was anything to do.
    */
-  async mend (snapshot: StateSnapshot, config: ThreadConfig): Promise<boolean> {
-    const { graph } = this.#options
+  async mend (snapshot: StateSnapshot, run: ThreadConfig): Promise<boolean> {
     if (snapshot.createdAt === undefined) return false
     if (snapshot.tasks.some(task => task.interrupts.length > 0 && task.error !== undefined)) {
-      await this.#askAgain(snapshot.config)
+      await this.#askAgain(run, snapshot.config)
       return true
     }
     const messages = readMessages(snapshot.values)
@@ -91,33 +85,32 @@ export class ThreadRepair {
     const repairing: unknown = snapshot.metadata === undefined ? undefined : Reflect.get(snapshot.metadata, REPAIRING)
     const isFit = snapshot.next.length === 0 && open.length === 0 && repairing === undefined
     if (isAsking(snapshot) || isFit) return false
-    const asked = open.length === 0 ? undefined : await findQuestion(graph, config, messages, open)
-    if (asked !== undefined) await this.#askAgain(asked)
-    else await this.afterFailure(config, { isCutOff: true, ...(typeof repairing === 'string' && repairing !== '' && { humanId: repairing }) })
+    const asked = open.length === 0 ? undefined : await findQuestion(this.#graph, { configurable: run.configurable }, messages, open)
+    if (asked !== undefined) await this.#askAgain(run, asked)
+    else await this.afterFailure(run, { isCutOff: true, ...(typeof repairing === 'string' && repairing !== '' && { humanId: repairing }) })
     return true
   }
 
   /** Ends the question that a thread waits with: the calls that are open get `reason` as their result. */
   async dismiss (config: ThreadConfig, reason: string): Promise<void> {
-    await this.#options.graph.updateState({ ...config, metadata: { [REPAIRING]: '' } }, null, END)
-    const messages = readMessages((await this.#options.graph.getState(config)).values)
-    await this.#write(config, answerOpenCalls(messages, reason))
+    await this.#graph.updateState({ ...config, metadata: { [REPAIRING]: '' } }, null, END)
+    const messages = readMessages((await this.#graph.getState(config)).values)
+    await this.#write(config, messages, answerOpenCalls(messages, reason))
   }
 
   /** Gives results to calls that a run which ended well left without. */
   async answerOpen (config: ThreadConfig, messages: readonly BaseMessage[]): Promise<void> {
-    await this.#write(config, answerOpenCalls(messages))
+    await this.#write(config, messages, answerOpenCalls(messages))
   }
 
   /**
    * The thread goes back to the checkpoint that asked. A copy of that checkpoint runs up to its interrupt anew, because the old one may hold the
    * answer that was cut off, and would obey it.
    */
-  async #askAgain (question: ThreadConfig): Promise<void> {
-    const { graph, askAgain } = this.#options
-    const copy = await graph.updateState(question, null, COPY)
+  async #askAgain (run: ThreadConfig, question: ThreadConfig): Promise<void> {
+    const copy = await this.#graph.updateState(question, null, COPY)
     if (typeof copy !== 'object' || copy === null || !('configurable' in copy)) throw new Error('The graph gave no checkpoint for the copy')
-    await graph.invoke(null, { ...askAgain, configurable: copy.configurable })
+    await this.#graph.invoke(null, { ...run, configurable: Object.assign({}, run.configurable, copy.configurable) })
   }
 
   async #putInOrder (config: ThreadConfig, messages: readonly BaseMessage[], humanId: string | undefined, keepsCalls: boolean): Promise<void> {
@@ -125,20 +118,18 @@ export class ThreadRepair {
     const kept = keepsCalls ? answerOpenCalls(rest) : keepAnswered(rest)
     const isInOrder = kept.length === messages.length && kept.every((message, index) => message === messages[index])
     if (isInOrder) await this.#settle(config)
-    else await this.#write(config, kept)
+    else await this.#write(config, messages, kept)
   }
 
   /** The whole list anew, past the graph's own reducer: not every one takes a message out. */
-  async #write (config: ThreadConfig, messages: readonly BaseMessage[]): Promise<void> {
-    const { graph } = this.#options
-    const isReplaced = graph.channels.messages?.lc_graph_name === 'LastValue'
-    await graph.updateState(config, { messages: isReplaced ? messages : new Overwrite(messages) }, START)
+  async #write (config: ThreadConfig, current: readonly BaseMessage[], messages: readonly BaseMessage[]): Promise<void> {
+    await this.#graph.updateState(config, { messages: replaceMessages(this.#graph.channels.messages, current, messages) }, START)
     await this.#settle(config)
   }
 
   /** Nothing is pending any more, and the repair is over. */
   async #settle (config: ThreadConfig): Promise<void> {
-    await this.#options.graph.updateState({ ...config, metadata: { [REPAIRING]: undefined } }, null, END)
+    await this.#graph.updateState({ ...config, metadata: { [REPAIRING]: undefined } }, null, END)
   }
 }
 

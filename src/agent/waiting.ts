@@ -17,7 +17,8 @@ export function readWaiting ({ tasks, values }: StateSnapshot): Waiting | undefi
   const interrupts = tasks.flatMap(task => task.interrupts.map(({ id, value }) => ({ id: id ?? '', value, node: task.name })))
   if (interrupts.length === 0) return undefined
   const messages = readMessages(values)
-  const asked = messages.findLast(message => isAiMessage(message))
+  // Of this turn: what was said before the person's message has been answered already, and its tool calls have been made.
+  const asked = messages.slice(messages.findLastIndex(message => message.type === 'human') + 1).findLast(message => isAiMessage(message))
   const question = readQuestion({ interrupts, toolCalls: asked?.tool_calls ?? [], text: asked?.text ?? '', messageCount: messages.length })
   return question === undefined ? undefined : { question, interrupts, messages }
 }

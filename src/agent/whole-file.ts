@@ -16,7 +16,7 @@ export function readWhole (path: string): void {
   rewriteLog(`${path}-wal`)
   const db = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true })
   try {
-    const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'checkpoints'").get()
+    const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name IN ('thread_checkpoints', 'checkpoints')").get()
     if (table === undefined) throw new Database.SqliteError('The file holds no conversations', 'SQLITE_NOTADB')
     const isBusy = db.pragma('wal_checkpoint(TRUNCATE)', { simple: true })
     if (isBusy !== 0) throw new Database.SqliteError('The write-ahead log is in use by another program', 'SQLITE_BUSY')

@@ -30,6 +30,25 @@ export function mergeMetadata (current: JsonObject, change: JsonObject | undefin
   return merged
 }
 
+/** A session's metadata as clients see it: of what is the service's own, the log of decisions. */
+export function showMetadata (metadata: JsonObject): JsonObject {
+  if (!Object.hasOwn(metadata, RESERVED_KEY)) return metadata
+  const { [RESERVED_KEY]: _ours, ...shown } = metadata
+  const { decisions } = readOwnMetadata(metadata)
+  return decisions === undefined ? shown : { ...shown, [RESERVED_KEY]: { decisions } }
+}
+
+/** What the service itself keeps with a session. */
+export function readOwnMetadata (metadata: JsonObject): JsonObject {
+  const ours = metadata[RESERVED_KEY]
+  return isJsonObject(ours) ? ours : {}
+}
+
+/** The metadata with what the service itself keeps changed, key by key. */
+export function changeOwnMetadata (metadata: JsonObject, change: JsonObject): JsonObject {
+  return { ...metadata, [RESERVED_KEY]: { ...readOwnMetadata(metadata), ...change } }
+}
+
 /** The person's name as `metadata.user_profile.name` gives it: one line, at most 200 characters. */
 export function readUserName (metadata: JsonObject): string | undefined {
   const profile = readUserProfile(metadata)

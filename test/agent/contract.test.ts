@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { createAssistant, describeContext } from '../../src/agent/assistant.ts'
+import { createAssistant } from '../../src/agent/assistant.ts'
 import { ConversationFile } from '../../src/agent/checkpointer.ts'
 import { LangGraphAgent } from '../../src/agent/langgraph.ts'
+import { describeAssistantRun } from '../../src/agent/run-context.ts'
 import type { AgentUnderTest } from '../contract/agent-talk.ts'
 import { testAgent } from '../contract/agent.ts'
 import { makeFolder } from '../fixtures/folder.ts'
@@ -27,7 +28,7 @@ async function makeBuiltIn (t: Test): Promise<AgentUnderTest> {
     lacks: {},
     open: async () => {
       const { graph, tools } = createAssistant({ model: new ObedientModel(), checkpointer: file.checkpointer, notes: file.notes, log })
-      return new LangGraphAgent({ description: { kind: 'built-in', model: 'obedient' }, graph, tools, threads: file, log, describeContext })
+      return new LangGraphAgent({ description: { kind: 'built-in', model: 'obedient' }, graph, tools, threads: file, log, describeRun: describeAssistantRun })
     }
   }
 }

@@ -77,14 +77,14 @@ t.test('several messages are one answer, in paragraphs', async t => {
   t.equal(answer(events), 'one\n\ntwo')
 })
 
-t.test('a tool whose result ends the turn is the answer, and a turn without a word says so', async t => {
+t.test('a tool whose result ends the turn is the answer, and a turn without a word has none', async t => {
   const show = tool(() => 'the picture', { name: 'show', description: 'Shows', schema: z.object({}), returnDirect: true })
   const own = await OwnGraph.open(t, checkpointer => createAgent({ model: new ScriptedModel([[['show', {}]]]), tools: [show], checkpointer: Object(checkpointer) }).graph)
   const events = await own.turn('hello', { wantsTokens: true })
   t.equal(answer(events), 'the picture')
   t.same(tokens(events), ['the picture'])
   const silent = await OwnGraph.open(t, checkpointer => new StateGraph(Merging).addNode('none', () => ({})).addEdge('__start__', 'none').compile({ checkpointer }))
-  t.equal(answer(await silent.turn('hello')), 'The agent has nothing to say.')
+  t.equal(answer(await silent.turn('hello')), '')
 })
 
 t.test('a summary that takes the place of old messages is not told, what is new is', async t => {

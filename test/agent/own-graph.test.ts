@@ -206,14 +206,21 @@ t.test('a tool that takes its graph down after a yes is not asked about again', 
   t.equal(runs, 1)
 })
 
-t.test('a turn calls no more tools than it may', async t => {
+t.test('a turn runs no more tools than it may, and the model is told of the others', async t => {
   let runs = 0
-  const many = Array.from({ length: 30 }, (_, index): [string, object] => ['send', { to: String(index) }])
-  const own = await OwnGraph.open(t, guarded(new ScriptedModel([many, 'fine']), () => { runs++ }))
-  await own.turn('hello')
-  t.match((await own.resume(many.map(() => ({ type: 'approve' })))).at(-1), { type: 'answer', text: 'fine' })
+  const many = (count: number) => Array.from({ length: count }, (_, index): [string, object] => ['look', { index }])
+  const look = tool(() => {
+    runs++
+    return 'seen'
+  }, { name: 'look', description: 'Looks', schema: z.object({}) })
+  const model = new ScriptedModel([many(20), many(10), 'fine', many(25), 'good'])
+  const own = await OwnGraph.open(t, checkpointer => createAgent({ model, tools: [look], checkpointer: Object(checkpointer) }).graph)
+  const events = await own.turn('hello')
+  t.match(events.at(-1), { type: 'answer', text: 'fine' })
   t.equal(runs, 25)
-  t.equal((await own.said()).filter(line => line.includes('at most 25 tools')).length, 5, 'the model is told of the others')
+  t.equal(events.filter(event => event.type === 'tool_result' && event.content.includes('No more than 25 tools')).length, 5)
+  t.match((await own.turn('as many as it may')).at(-1), { type: 'answer', text: 'good' })
+  t.equal(runs, 50, 'each turn has its own')
 })
 
 t.test('a graph that goes round in circles is ended', async t => {

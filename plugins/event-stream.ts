@@ -1,0 +1,108 @@
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { formatEventId } from '../src/kept-turns.ts'
+import type { TurnReader } from '../src/turn-events.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Streams a turn's events (text/event-stream) to the last one, at the pace of whoever reads them. */
+    sendEvents (reader: TurnReader): FastifyReply
+    /** Keeps the status back until `known`, which may reject, but not beyond a heartbeat: then the line has to show that it is alive. */
+    holdStatus (known: Promise<unknown>): Promise<void>
+  }
+}
+
+/** How streams stay open, and how long they may go on once the turns have ended. */
+export interface EventStreamOptions {
+  readonly heartbeatMs: number
+  /** For clients to read the last events, when the service stops. */
+  readonly flushMs: number
+}
+
+/** More is read only when the client takes more; within it, events that are there go out together. */
+const CHUNK_BYTES = 16 * 1024
+
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  // A cache or a proxy that compresses, or waits for more, would hold events back.
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no'
+}
+
+/**
+ * Event streams as `reply.sendEvents`; closing waits for them, and not for those who do not read.
+ *
+ * *Promise.* A client that reads slowly, or not at all, makes nothing wait and nothing grow: what it has not taken stays with the turn, which keeps a
+ * bounded part of it. No heartbeat is written to who does not read.
+ */
+async function eventStream (fastify: FastifyInstance, { heartbeatMs, flushMs }: EventStreamOptions): Promise<void> {
+  const open = new Set<ServerResponse>()
+  fastify.decorateReply('sendEvents', function sendEvents (this: FastifyReply, reader: TurnReader) {
+    const response = this.raw
+    open.add(response)
+    const remove = (): void => { open.delete(response) }
+    finished(response).then(remove, remove)
+    return this.headers(HEADERS).send(new EventStream(reader, heartbeatMs))
+  })
+  fastify.decorateReply('holdStatus', async function holdStatus (known: Promise<unknown>) {
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise(resolve => { timer = setTimeout(resolve, heartbeatMs) })
+    await Promise.race([known, patience]).finally(() => { clearTimeout(timer) })
+  })
+
+  // After the turns have been drained: each stream has its last event by now. The server would wait for ever for a client that does not read it.
+  fastify.addHook('preClose', async function endStreams () {
+    const timer = setTimeout(() => { for (const response of open) response.destroy() }, flushMs)
+    await Promise.allSettled([...open].map(async response => { await finished(response) }))
+    clearTimeout(timer)
+  })
+}
+
+/** The events of a turn as the text of an event stream, made when it is read. */
+class EventStream extends Readable {
+  readonly #reader: TurnReader
+  readonly #unfollow: () => void
+  readonly #heartbeat: NodeJS.Timeout
+  /** Whether more has been asked for than there was. */
+  #isWaiting = false
+
+  constructor (reader: TurnReader, heartbeatMs: number) {
+    super({ highWaterMark: CHUNK_BYTES })
+    this.#reader = reader
+    this.#unfollow = reader.events.follow(() => { this.#wake() })
+    this.#heartbeat = setInterval(() => { this.#beat() }, heartbeatMs).unref()
+  }
+
+  override _read (): void {
+    let text = ''
+    while (text.length < CHUNK_BYTES) {
+      const event = this.#reader.next()
+      if (event === undefined) break
+      text += `id: ${formatEventId(this.#reader.events.id, event.position)}\nevent: ${event.name}\ndata: ${event.data}\n\n`
+    }
+    this.#isWaiting = text === '' && !this.#reader.isDone
+    if (text !== '') this.push(text)
+    if (this.#reader.isDone) this.push(null)
+  }
+
+  override _destroy (error: Error | null, done: (error: Error | null) => void): void {
+    clearInterval(this.#heartbeat)
+    this.#unfollow()
+    done(error)
+  }
+
+  #wake (): void {
+    if (this.#isWaiting) this._read()
+  }
+
+  #beat (): void {
+    if (!this.#isWaiting) return
+    this.#isWaiting = false
+    this.push(': still here\n\n')
+  }
+}
+
+export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation'], fastify: '5.x' })

@@ -1,0 +1,61 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { prefersEventStream } from '../src/accept.ts'
+import { readMessageKey, type KeyedRequest } from '../src/message-key.ts'
+import type { Reply } from '../src/reply.ts'
+import type { TurnDesk } from '../src/turn-desk.ts'
+import { TurnReader } from '../src/turn-events.ts'
+import type { TurnFormat, TurnRun } from '../src/turn-run.ts'
+import type { TurnAsker } from '../src/turn-watch.ts'
+import { formatReply, type ChatAnswer, type TurnHeaders } from './schemas.ts'
+
+/** A request to chat or approve. */
+type TurnRequest = FastifyRequest & { readonly body: KeyedRequest['body'], readonly headers: TurnHeaders }
+
+/** Runs the turn that was asked for. */
+type RunTurn = (asker: TurnAsker) => Promise<Reply>
+
+/**
+ * Answers chat and approve: as JSON, or as an event stream to those who prefer one; from the turn that runs or ran already, to those who ask
+ * twice (`Idempotency-Key`, `metadata.message_id`) or lost the line (`Last-Event-ID`).
+ */
+export async function answerTurn (desk: TurnDesk, request: TurnRequest, reply: FastifyReply, run: RunTurn): Promise<ChatAnswer | FastifyReply> {
+  const { body, clientId, headers } = request
+  const wantsStream = prefersEventStream(headers.accept)
+  const key = readMessageKey({ route: request.routeOptions.url ?? '', clientId, header: headers['idempotency-key'], body })
+  const lastEventId = headers['last-event-id'] ?? ''
+  if (lastEventId !== '') {
+    const { turn, position } = desk.find(lastEventId, { clientId, userId: body.user_id, platform: body.platform, sessionId: body.session_id })
+    return wantsStream ? reply.sendEvents(new TurnReader(turn.events, position)) : await sendAnswer(reply, turn, false)
+  }
+  // Nobody can ask for it again: nothing is kept of it.
+  if (!wantsStream && key === undefined) return formatReply(await run({}))
+
+  const format = describeFormat(request, reply)
+  const { turn, isRepeat } = await desk.open(key, { clientId, format, wantsTokens: wantsStream, run: async watch => await run({ key, watch }) })
+  return wantsStream ? await sendStream(request, reply, turn, isRepeat) : await sendAnswer(reply, turn, isRepeat)
+}
+
+/** What is found before the turn begins is an ordinary error; what comes later, an event. */
+async function sendStream (request: TurnRequest, reply: FastifyReply, turn: TurnRun, isRepeat: boolean): Promise<FastifyReply> {
+  // To whoever asks again for what is done, its end is enough.
+  const isDone = isRepeat && turn.events.last !== undefined
+  await reply.holdStatus(turn.begun)
+  if (!isRepeat) turn.outcome.catch(error => { request.logError(error) })
+  if (isRepeat || turn.isReplay) reply.header('idempotency-replayed', 'true')
+  return reply.sendEvents(new TurnReader(turn.events, 0, isDone))
+}
+
+async function sendAnswer (reply: FastifyReply, turn: TurnRun, isRepeat: boolean): Promise<FastifyReply> {
+  const answer = await turn.outcome
+  if (isRepeat || turn.isReplay) reply.header('idempotency-replayed', 'true')
+  return reply.type('application/json; charset=utf-8').send(answer)
+}
+
+function describeFormat (request: TurnRequest, reply: FastifyReply): TurnFormat {
+  return {
+    session: ({ userId, sessionId, platform }) => JSON.stringify({ user_id: userId, session_id: sessionId, platform }),
+    // By the schema of the answer, which leaves out what is not for clients.
+    reply: answer => String(reply.serializeInput(formatReply(answer), '200')),
+    error: error => request.formatError(error)
+  }
+}

@@ -1,0 +1,131 @@
+import {
+  maxChannelVersion, TASKS, type BaseCheckpointSaver, type Checkpoint, type CheckpointMetadata, type CheckpointPendingWrite, type CheckpointTuple
+} from '@langchain/langgraph-checkpoint'
+import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { formatConfig } from './config.ts'
+import type { ThreadItems } from './item-memory.ts'
+import { formatRanges, parseLists, parseRanges } from './ranges.ts'
+import type { CheckpointRow, Tables, WriteRow } from './tables.ts'
+
+type Serde = BaseCheckpointSaver['serde']
+
+const Version = Type.Union([Type.Number(), Type.String()])
+const Versions = Type.Record(Type.String(), Version)
+const CheckpointShape = Type.Object({
+  v: Type.Number(),
+  id: Type.String(),
+  ts: Type.String(),
+  channel_values: Type.Record(Type.String(), Type.Unknown()),
+  channel_versions: Versions,
+  versions_seen: Type.Record(Type.String(), Versions)
+})
+/** Before this version of the format, tasks to be sent lay among the writes of the parent. */
+const SENDS_IN_CHECKPOINT = 4
+
+/** A checkpoint with all that belongs to it, read at one instant and yet to be revived. */
+export interface StoredTuple {
+  readonly row: CheckpointRow
+  readonly writes: readonly WriteRow[]
+  readonly parentWrites: readonly WriteRow[]
+  readonly lists: readonly StoredList[]
+}
+
+interface StoredList {
+  readonly channel: string
+  /** By index; none where the item is yet to be revived. */
+  readonly objects: Array<object | undefined>
+  readonly stored: readonly StoredItem[]
+}
+
+interface StoredItem {
+  readonly index: number
+  readonly number: number
+  readonly value: Buffer | undefined
+  /** One object stands at one place: what is there twice is two objects, as it is for every other saver. */
+  readonly isRepeated: boolean
+}
+
+/** Reads a checkpoint, all at once, since it may be gone as soon as somebody else has his turn. */
+export function readTuple (tables: Tables, items: ThreadItems, row: CheckpointRow): StoredTuple {
+  const { threadId, namespace, checkpointId, parentId } = row
+  const seen = new Set<number>()
+  return {
+    row,
+    writes: tables.writes([threadId, namespace, checkpointId]),
+    parentWrites: parentId === null ? [] : tables.writes([threadId, namespace, parentId]),
+    lists: Object.entries(parseLists(row.lists)).map(([channel, ranges]) => readList(tables, items, threadId, channel, parseRanges(ranges), seen))
+  }
+}
+
+function readList (
+  tables: Tables, items: ThreadItems, threadId: string, channel: string, numbers: readonly number[], seen: Set<number>
+): StoredList {
+  const objects: Array<object | undefined> = []
+  const missing: Array<Omit<StoredItem, 'value'>> = []
+  for (const [index, number] of numbers.entries()) {
+    const isRepeated = seen.has(number)
+    const object = isRepeated ? undefined : items.revived(number)
+    objects.push(object)
+    if (object === undefined) missing.push({ index, number, isRepeated })
+    seen.add(number)
+  }
+  const ranges = formatRanges(missing.map(({ number }) => number))
+  const values = new Map(ranges.flatMap(range => tables.items(threadId, range)).map(({ number, value }) => [number, value]))
+  return { channel, objects, stored: missing.map(item => ({ ...item, value: values.get(item.number) })) }
+}
+
+/** Makes a tuple of what was read; throws if the file holds something else than a checkpoint. */
+export async function reviveTuple (serde: Serde, items: ThreadItems, { row, writes, parentWrites, lists }: StoredTuple): Promise<CheckpointTuple> {
+  const { threadId, namespace, checkpointId, parentId } = row
+  const checkpoint = await reviveCheckpoint(serde, row)
+  for (const { channel, objects, stored } of lists) {
+    const list: unknown[] = [...objects]
+    await Promise.all(stored.map(async item => { list[item.index] = await reviveItem(serde, items, item) }))
+    checkpoint.channel_values[channel] = list
+  }
+  if (checkpoint.v < SENDS_IN_CHECKPOINT && parentId !== null) await moveSends(serde, checkpoint, parentWrites)
+  const metadata = await reviveMetadata(serde, row)
+  return {
+    config: formatConfig(threadId, namespace, checkpointId),
+    checkpoint,
+    ...(metadata !== undefined && { metadata }),
+    ...(parentId !== null && { parentConfig: formatConfig(threadId, namespace, parentId) }),
+    pendingWrites: await Promise.all(writes.map(async write => await reviveWrite(serde, write)))
+  }
+}
+
+/** The details of a checkpoint alone, by which it may be looked for. */
+export async function reviveMetadata (serde: Serde, { metadata }: CheckpointRow): Promise<CheckpointMetadata | undefined> {
+  const revived: unknown = metadata === null ? undefined : await serde.loadsTyped('json', metadata)
+  return isMetadata(revived) ? revived : undefined
+}
+
+/** What else is in it has changed from version to version. */
+function isMetadata (value: unknown): value is CheckpointMetadata {
+  return typeof value === 'object' && value !== null && 'source' in value && 'step' in value
+}
+
+async function reviveCheckpoint (serde: Serde, { body }: CheckpointRow): Promise<Checkpoint> {
+  const revived: unknown = body === null ? undefined : await serde.loadsTyped('json', body)
+  if (!Value.Check(CheckpointShape, revived)) throw new TypeError('A checkpoint cannot be read')
+  return revived
+}
+
+async function reviveItem (serde: Serde, items: ThreadItems, { number, value, isRepeated }: StoredItem): Promise<unknown> {
+  if (value === undefined) throw new TypeError('An item of a checkpoint is missing')
+  const revived: unknown = await serde.loadsTyped('json', value)
+  if (!isRepeated && typeof revived === 'object' && revived !== null) items.keepRevived(number, revived, value.length)
+  return revived
+}
+
+async function reviveWrite (serde: Serde, { taskId, channel, type, value }: WriteRow): Promise<CheckpointPendingWrite> {
+  return [taskId, channel, await serde.loadsTyped(type, type === 'json' ? value : Uint8Array.from(value))]
+}
+
+async function moveSends (serde: Serde, checkpoint: Checkpoint, parentWrites: readonly WriteRow[]): Promise<void> {
+  const sends = parentWrites.filter(({ channel }) => channel === TASKS)
+  checkpoint.channel_values[TASKS] = await Promise.all(sends.map(async ({ type, value }): Promise<unknown> => await serde.loadsTyped(type, value)))
+  const versions = Object.values(checkpoint.channel_versions)
+  checkpoint.channel_versions[TASKS] = versions.length > 0 ? maxChannelVersion(...versions) : 1
+}

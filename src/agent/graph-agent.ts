@@ -1,0 +1,70 @@
+import type { Log } from '../log.ts'
+import type { Person } from './agent.ts'
+import { ConversationFile } from './checkpointer.ts'
+import { isCompiledGraph, isObject, type CompiledGraph } from './compiled-graph.ts'
+import { refuseGraph, type GraphSource } from './graph-spec.ts'
+import { collectTools } from './graph-tools.ts'
+import { LangGraphAgent, type RunLimits } from './langgraph.ts'
+import type { LoadedAgent } from './loaded-agent.ts'
+import { canForget, isInMemory, OwnThreads, readOwnSaver } from './own-threads.ts'
+import type { RunDescription } from './run-context.ts'
+
+/** A graph of the user's, and where its conversations are kept unless it keeps them itself. */
+export interface GraphAgentOptions {
+  readonly source: GraphSource
+  readonly graph: CompiledGraph
+  readonly conversationsPath: string
+  readonly limits: RunLimits
+  readonly log: Log
+  readonly now: () => number
+}
+
+/**
+ * A user's graph as an agent. Conversations are kept in our file, and so is what it remembers (its `store`), each unless the graph brings its own.
+ *
+ * Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing of ours is left open then.
+ */
+export async function openGraphAgent ({ source, graph: given, conversationsPath, limits, log, now }: GraphAgentOptions): Promise<LoadedAgent> {
+  if (!Object.hasOwn(given.channels, 'messages')) {
+    throw refuseGraph(source, 'the graph has no messages in its state; people are heard and answered there, so give it the key that ' +
+      'MessagesAnnotation, MessagesValue or createAgent give it')
+  }
+  const graph = copyGraph(given)
+  const options = {
+    description: { kind: 'graph', name: source.name } as const,
+    graph,
+    tools: collectTools(graph),
+    log,
+    limits,
+    describeRun: (person: Person) => describeRun(graph, person)
+  }
+  const saver = readOwnSaver(graph.checkpointer)
+  if (saver !== undefined) {
+    if (isInMemory(saver)) log.warn({}, 'Conversations are kept by the graph\'s own checkpointer, in memory: a restart forgets them, and every question that waits')
+    else log.info({}, 'Conversations are kept by the graph\'s own checkpointer')
+    if (!canForget(saver)) log.warn({}, 'The graph\'s own checkpointer has no deleteThread: a conversation stays when its session ends')
+    return { agent: new LangGraphAgent({ ...options, threads: new OwnThreads(saver) }), close: async () => {} }
+  }
+  const file = await ConversationFile.open({ path: conversationsPath, now, log })
+  graph.checkpointer = file.checkpointer
+  graph.store ??= file.notes
+  return { agent: new LangGraphAgent({ ...options, threads: file }), close: () => file.close() }
+}
+
+/** A graph of our own to write to: the one that was given stays as it was. */
+function copyGraph (given: CompiledGraph): CompiledGraph {
+  const copy = given.withConfig({})
+  // A `withConfig` that wraps gives no graph: then it is the given one that is written to, as LangGraph's own server does.
+  const graph = isCompiledGraph(copy) ? copy : given
+  // It would end every run of a graph that requires other keys of its context than those that we can give.
+  return Object.assign(graph, { _validateContext: async (context: unknown) => context })
+}
+
+/** What a user's graph learns of a person: the names are those of the wire. The person's name is not a key to anything, and stays out of tracing. */
+function describeRun (graph: CompiledGraph, { platform, userId, name }: Person): RunDescription {
+  const own = isObject(graph.config) && isObject(graph.config.context) ? graph.config.context : {}
+  return {
+    configurable: { user_id: userId, platform },
+    context: { ...own, user_id: userId, platform, ...(name !== undefined && { user_name: name }) }
+  }
+}

@@ -1,0 +1,44 @@
+import { ServiceError } from './errors.ts'
+
+/** A turn that runs now. */
+interface RunningTurn {
+  readonly cancel: AbortController
+  readonly ended: Promise<unknown>
+}
+
+/**
+ * The turns that run now, one at most for each session, so that each can be cancelled.
+ *
+ * *Promise.* `cancel` answers when the turn has ended, and says that it was cancelled only if that is what ended it: of a cancel and the last
+ * save of a turn, whoever is first wins.
+ */
+export class RunningTurns {
+  readonly #running = new Map<string, RunningTurn>()
+
+  /** Runs a turn, whose signal ends with the reason of `stopped`, or with TURN_CANCELLED. */
+  async run<T> (sessionId: string, stopped: AbortSignal, turn: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    // Not AbortSignal.any: it would hang one more dependant on `stopped` with each turn, for as long as that lives.
+    const cancel = new AbortController()
+    const stop = (): void => { cancel.abort(stopped.reason) }
+    stopped.addEventListener('abort', stop, { once: true })
+    if (stopped.aborted) stop()
+    const ended = turn(cancel.signal)
+    this.#running.set(sessionId, { cancel, ended })
+    try {
+      return await ended
+    } finally {
+      this.#running.delete(sessionId)
+      stopped.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Ends the turn of a session, and resolves when it has ended. Throws TURN_NOT_RUNNING if none runs, or if it ended otherwise. */
+  async cancel (sessionId: string): Promise<void> {
+    const running = this.#running.get(sessionId)
+    if (running === undefined) throw new ServiceError('TURN_NOT_RUNNING')
+    running.cancel.abort(new ServiceError('TURN_CANCELLED'))
+    const [outcome] = await Promise.allSettled([running.ended])
+    const isCancelled = outcome.status === 'rejected' && outcome.reason instanceof ServiceError && outcome.reason.code === 'TURN_CANCELLED'
+    if (!isCancelled) throw new ServiceError('TURN_NOT_RUNNING')
+  }
+}

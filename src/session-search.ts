@@ -1,0 +1,29 @@
+import { ServiceError } from './errors.ts'
+import type { Session } from './sessions/session.ts'
+import type { SessionStore } from './sessions/store.ts'
+import { inferPlatform, isOwnedBy, normaliseUserId } from './sessions/user-id.ts'
+
+/** Whose session is looked for; with `sessionId`, which one. */
+export interface SessionClaim {
+  readonly userId: string
+  readonly platform: string | undefined
+  readonly sessionId: string | undefined
+}
+
+/**
+ * The session that a message names, or else the person's most recent one: by the literal id, as a loaded file may hold it, or the normalised.
+ * Throws SESSION_NOT_FOUND if one is named that is not there.
+ */
+export async function findSession (store: SessionStore, { userId, sessionId, platform }: SessionClaim): Promise<Session | undefined> {
+  if (sessionId !== undefined) return await findOwnedSession(store, sessionId, userId, platform)
+  const on = platform ?? inferPlatform(userId)
+  const [literal] = await store.findByUser(userId, on)
+  return literal ?? (await store.findByUser(normaliseUserId(userId, on), on))[0]
+}
+
+/** The session of this id. Throws SESSION_NOT_FOUND also if it is another person's, or ids could be guessed at. */
+export async function findOwnedSession (store: SessionStore, sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
+  const session = await store.get(sessionId)
+  if (session === undefined || !isOwnedBy(session, userId, platform)) throw new ServiceError('SESSION_NOT_FOUND')
+  return session
+}

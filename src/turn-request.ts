@@ -1,0 +1,23 @@
+import type { JsonObject } from './sessions/session.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A message from a person. */
+export interface ChatRequest {
+  readonly userId: string
+  readonly message: string
+  readonly platform: string | undefined
+  readonly metadata: JsonObject | undefined
+  readonly sessionId: string | undefined
+  /** The question that this message answers. */
+  readonly approvalId: string | undefined
+}
+
+/** A decision that comes by itself, not as a chat message. */
+export interface DecisionRequest {
+  readonly userId: string
+  readonly sessionId: string
+  readonly verdict: Verdict
+  readonly platform: string | undefined
+  readonly metadata: JsonObject | undefined
+  readonly approvalId: string | undefined
+}

@@ -1,0 +1,19 @@
+import type { AgentEvent } from './agent/agent.ts'
+import type { SessionReference } from './errors.ts'
+import type { MessageKey } from './message-key.ts'
+
+/** Who asks for a turn, and follows it. */
+export interface TurnAsker {
+  /** What makes a repeat of the request known. */
+  readonly key?: MessageKey | undefined
+  readonly watch?: TurnWatch | undefined
+}
+
+/** Somebody who follows a turn as it runs. */
+export interface TurnWatch {
+  /** Whether `token` events are of use. */
+  readonly wantsTokens: boolean
+  /** The agent is about to be run; `preface` is what the message will begin with, before the agent's own words. */
+  began (session: SessionReference, preface: string): void
+  happened (event: AgentEvent): void
+}
