@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
 /** What a run of many turns came to. */
 export interface Measure {
   readonly turnsPerSecond: number
@@ -35,4 +38,24 @@ export async function measureTurns ({ clients, turnsPerClient, turnsPerPerson }:
 export function readLoad (args: readonly string[]): Load {
   const [clients = 1, turnsPerClient = 1, turnsPerPerson = 1] = args.map(Number)
   return { clients, turnsPerClient, turnsPerPerson }
+}
+
+/** The same on the command line. */
+export function formatLoad ({ clients, turnsPerClient, turnsPerPerson }: Load): string[] {
+  return [clients, turnsPerClient, turnsPerPerson].map(String)
+}
+
+/** Runs a program that measures, and tells what it measured as its output. */
+export async function runClient (path: string, args: readonly string[]): Promise<Measure> {
+  const child = spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, path, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', text => { output += String(text) })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${path} ended with ${String(code)}`)
+  return JSON.parse(output)
+}
+
+/** Of several runs, the one in the middle. */
+export function median (measures: readonly Measure[], key: keyof Measure): number {
+  return measures.map(measure => measure[key]).sort((a, b) => a - b)[Math.floor(measures.length / 2)] ?? Number.NaN
 }

@@ -7,9 +7,10 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Load, Measure } from './measure.ts'
 import { compareLengths } from './turn-length.ts'
+import { compareServers } from './turn-server.ts'
 
 /** Turns, side by side in one run: `npm run bench:turn`, `npm run bench:turn -- length`. */
-const PARTS = new Map([['http', compareHttp], ['length', compareLengths]])
+const PARTS = new Map([['http', compareHttp], ['length', compareLengths], ['server', compareServers]])
 
 const ROUNDS = 3
 const TURNS = 1000

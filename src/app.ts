@@ -81,6 +81,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       langgraphConfig: config.LANGGRAPH_CONFIG,
       langgraphGraph: config.LANGGRAPH_GRAPH,
       langgraphUrl: config.LANGGRAPH_URL,
+      langgraphAssistantId: config.LANGGRAPH_ASSISTANT_ID,
+      langgraphApiKey: config.LANGGRAPH_API_KEY,
       // What stands in the file of the agents gives way to everything else.
       setVariables: (variables: Environment) => { setVariables({ ...variables, ...environment }) },
       model: config.MODEL,

@@ -14,23 +14,28 @@ export interface ChoiceOptions {
   readonly langgraphGraph?: string | undefined
   /** `LANGGRAPH_URL`. */
   readonly langgraphUrl?: string | undefined
+  /** `LANGGRAPH_ASSISTANT_ID`. */
+  readonly langgraphAssistantId?: string
+  /** `LANGGRAPH_API_KEY`. */
+  readonly langgraphApiKey?: string | undefined
 }
 
 /** Which agent it is to be. */
 export type AgentChoice =
   | { readonly kind: 'built-in' }
-  | { readonly kind: 'remote', readonly url: string }
+  | { readonly kind: 'remote', readonly url: string, readonly assistantId: string, readonly apiKey: string | undefined }
   | { readonly kind: 'graph', readonly source: GraphSource, readonly variables: Environment }
 
 /** Where LangGraph's CLI looks as well. */
 const LIST_NAME = 'langgraph.json'
 
 /** A server or a module beats `langgraph.json`, which beats the built-in agent. Throws SETTING_INVALID for what contradicts itself. */
-export function chooseAgent ({ agent, langgraphConfig, langgraphGraph, langgraphUrl }: ChoiceOptions): AgentChoice {
+export function chooseAgent (options: ChoiceOptions): AgentChoice {
+  const { agent, langgraphConfig, langgraphGraph, langgraphUrl, langgraphAssistantId = 'agent', langgraphApiKey } = options
   if (agent !== undefined && langgraphUrl !== undefined) {
     throw refuse('AGENT and LANGGRAPH_URL must not both be set: the first runs an agent here, the second one on a LangGraph server')
   }
-  if (langgraphUrl !== undefined) return { kind: 'remote', url: langgraphUrl }
+  if (langgraphUrl !== undefined) return { kind: 'remote', url: langgraphUrl, assistantId: langgraphAssistantId, apiKey: langgraphApiKey }
   if (agent !== undefined) return { kind: 'graph', source: { setting: 'AGENT', spec: agent, folder: '.', name: describePath(agent) }, variables: {} }
   const path = langgraphConfig ?? LIST_NAME
   const list = readGraphList(path)

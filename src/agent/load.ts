@@ -9,6 +9,7 @@ import { loadGraph } from './graph-module.ts'
 import { LangGraphAgent, type RunLimits } from './langgraph.ts'
 import type { LoadedAgent } from './loaded-agent.ts'
 import { createModel, type ModelOptions } from './model.ts'
+import { openRemoteAgent } from './remote/open.ts'
 import { describeAssistantRun } from './run-context.ts'
 
 /** Which agent, and where its conversations are kept. */
@@ -26,7 +27,11 @@ export async function loadAgent (options: LoadAgentOptions): Promise<LoadedAgent
   const choice = chooseAgent(options)
   switch (choice.kind) {
     case 'built-in': return await openAssistant(options)
-    case 'remote': throw new ServiceError('SETTING_INVALID', { message: 'LANGGRAPH_URL must be left out: agents on a LangGraph server are not supported yet' })
+    case 'remote': {
+      const { url, assistantId, apiKey } = choice
+      const { limits, log } = options
+      return { agent: await openRemoteAgent({ url, assistantId, apiKey, log, maxSteps: limits.maxSteps }), close: async () => {} }
+    }
     case 'graph': {
       const { conversationsPath, limits, log, now = Date.now, setVariables = () => {} } = options
       setVariables(choice.variables)

@@ -1,0 +1,104 @@
+import type { BaseMessage } from '@langchain/core/messages'
+import { ServiceError } from '../../errors.ts'
+import { isJsonObject } from '../../sessions/session.ts'
+import type { AgentEvent, Person, ResumeRequest, RunRequest, TurnRequest } from '../agent.ts'
+import { listApproved } from '../approvals.ts'
+import { isAiMessage } from '../messages.ts'
+import { Narration } from '../narration.ts'
+import { formatCommand } from './mixed-decisions.ts'
+import type { RunPart, RunStart } from './server.ts'
+import type { Failure } from './thread-repair.ts'
+import { readPending, type ThreadState } from './thread-state.ts'
+import { readPiece, readRemoteMessages } from './wire-messages.ts'
+
+/** One attempt at a run: what begins it, and what is mended if it comes to nothing. */
+export interface Attempt {
+  readonly start: RunStart
+  readonly story: Story
+  readonly failure: Omit<Failure, 'isCutOff'>
+}
+
+/** Steps of a graph whose models speak to the person; see `Narration`. */
+export type Speakers = Map<string, boolean>
+
+/** Those of `createAgent` in JavaScript and in Python, and of what came before it. */
+export function listSpeakers (): Speakers {
+  return new Map(['model_request', 'model', 'agent'].map(name => [name, true]))
+}
+
+/** The run of a message with this id. */
+export function prepareTurn (request: TurnRequest, id: string, speakers: Speakers): Attempt {
+  return {
+    start: { input: { messages: [{ type: 'human', id, content: request.text }] }, context: describeContext(request.person) },
+    story: new Story(request, speakers, { humanId: id }),
+    failure: { humanId: id }
+  }
+}
+
+/** The run of an answer. Throws APPROVAL_NOT_PENDING unless the thread waits with the question. */
+export function prepareResume (request: ResumeRequest, state: ThreadState | undefined, speakers: Speakers): Attempt {
+  const { question, decisions, person } = request
+  if (state === undefined || readPending(state)?.fingerprint !== question.fingerprint) throw new ServiceError('APPROVAL_NOT_PENDING')
+  const { messages, remote, interrupts, checkpoint } = state
+  const asked = remote.findLast(({ message }) => isAiMessage(message))
+  return {
+    start: { command: formatCommand(question, decisions, { interrupts, asked }), context: describeContext(person) },
+    story: new Story(request, speakers, { before: messages }),
+    failure: { answer: { approved: listApproved(question, decisions), messageCount: messages.length }, question: checkpoint }
+  }
+}
+
+/** A run as it is told; see `Narration`. */
+export class Story {
+  readonly wantsTokens: boolean
+  readonly #speakers: Speakers
+  readonly #humanId: string | undefined
+  #narration: Narration | undefined
+
+  /** `before`: what was in the thread. Where that is not known, the run's own message `humanId` tells it: what comes behind it is new. */
+  constructor ({ wantsTokens = false }: RunRequest, speakers: Speakers, { before, humanId }: { before?: readonly BaseMessage[], humanId?: string }) {
+    this.wantsTokens = wantsTokens
+    this.#speakers = speakers
+    this.#humanId = humanId
+    if (before !== undefined) this.#narration = new Narration({ before, wantsTokens, speakers })
+  }
+
+  /** What the agent said. */
+  get said (): Narration['said'] {
+    return this.#narration?.said ?? []
+  }
+
+  /** What a piece of the run's report tells. */
+  * read ({ event, data }: RunPart): Generator<AgentEvent> {
+    const piece = event === 'messages' ? readPiece(data) : undefined
+    if (piece !== undefined) yield * this.#narration?.hear(piece.chunk, piece.node) ?? []
+    // An interrupt comes as a state without anything else.
+    const messages = event === 'values' && isJsonObject(data) ? readRemoteMessages(data) : undefined
+    if (messages !== undefined) yield * this.see(messages.map(({ message }) => message))
+  }
+
+  /** What is new among the thread's messages. */
+  * see (messages: readonly BaseMessage[]): Generator<AgentEvent> {
+    yield * this.#begin(messages).see(messages)
+  }
+
+  /** The end of a run that asks nothing. */
+  * end (messages: readonly BaseMessage[]): Generator<AgentEvent> {
+    yield * this.see(messages)
+    yield * this.#begin(messages).end()
+  }
+
+  #begin (messages: readonly BaseMessage[]): Narration {
+    if (this.#narration !== undefined) return this.#narration
+    const { wantsTokens } = this
+    const own = messages.findIndex(message => message.id === this.#humanId)
+    const before = own < 0 ? messages : messages.slice(0, own + 1)
+    this.#narration = new Narration({ before, wantsTokens, speakers: this.#speakers })
+    return this.#narration
+  }
+}
+
+/** What a graph is told beyond the conversation, by the names of the wire. */
+function describeContext ({ platform, userId, name }: Person): Record<string, unknown> {
+  return { platform, user_id: userId, ...(name !== undefined && { user_name: name }) }
+}

@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto'
+import type {
+  Agent, AgentDescription, AgentEvent, AgentStatus, Decision, DismissRequest, Message, Question, ResumeRequest, RunRequest, ThreadActivity,
+  TurnRequest
+} from '../agent.ts'
+import { checkDecisions, parseResume } from '../approvals.ts'
+import { describeReply } from '../events.ts'
+import { formatMessage, sumUsage } from '../messages.ts'
+import { findOpenCalls, haveResults } from '../tool-results.ts'
+import { listSpeakers, prepareResume, prepareTurn, type Attempt } from './attempt.ts'
+import { readRunFailure, RemoteFailure, rethrowAsServiceError } from './failure.ts'
+import { KnownThreads } from './known-threads.ts'
+import { endRuns } from './left-over.ts'
+import { isStatus, type LangGraphServer } from './server.ts'
+import { deriveThreadId } from './thread-id.ts'
+import { endOpenCalls, isFit, mendThread, repairThread } from './thread-repair.ts'
+import { readPending, type ThreadState } from './thread-state.ts'
+
+/** How long a caller whose time is up waits for the run to be cancelled and the thread to be repaired; what is not done by then, `pending` does. */
+const REPAIR_MS = 6000
+
+/** What the agent of a LangGraph server may be told. */
+export interface RemoteAgentOptions {
+  /** Steps that a graph may take in one turn; the server's own number if not given. */
+  readonly maxSteps?: number | undefined
+  /** How long a run that a crash of this service left may still take to end by itself, before it is cancelled. */
+  readonly leftOverMs?: number
+  readonly newId?: () => string
+}
+
+/** An agent on a LangGraph server, which keeps its conversations; other programs may have threads there, which are none of ours. */
+export class RemoteAgent implements Agent {
+  readonly description: AgentDescription
+  readonly #server: LangGraphServer
+  readonly #options: Required<RemoteAgentOptions>
+  readonly #known = new KnownThreads()
+  readonly #speakers = listSpeakers()
+
+  constructor (server: LangGraphServer, { maxSteps, leftOverMs = 10_000, newId = randomUUID }: RemoteAgentOptions = {}) {
+    this.description = { kind: 'remote', name: server.assistantId }
+    this.#server = server
+    this.#options = { maxSteps, leftOverMs, newId }
+  }
+
+  /** The conversations are the server's: whether it is there shows in the turn. */
+  status (): AgentStatus {
+    return { canSave: true }
+  }
+
+  async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
+    const id = request.messageId ?? this.#options.newId()
+    yield * this.#act(request, async () => prepareTurn(request, id, this.#speakers))
+  }
+
+  async * resume (request: ResumeRequest): AsyncGenerator<AgentEvent> {
+    yield * this.#act(request, async (server, threadId) => prepareResume(request, await server.readState(threadId), this.#speakers))
+  }
+
+  async dismiss (request: DismissRequest): Promise<void> {
+    const { question, reason, threadId, signal } = request
+    const mayReject = question.actions.every(action => action.allowedDecisions.includes('reject'))
+    if (mayReject && question.actions.some(action => action.toolCallId === '')) {
+      const events = this.resume({ ...request, decisions: question.actions.map((): Decision => ({ type: 'reject', message: reason })) })
+      while (!(await events.next()).done);
+      return
+    }
+    signal.throwIfAborted()
+    await endOpenCalls(this.#server.within(signal), deriveThreadId(threadId), reason).catch((error: unknown) => {
+      signal.throwIfAborted()
+      rethrowAsServiceError(error)
+    })
+  }
+
+  async pending (threadId: string): Promise<Question | undefined> {
+    const remoteId = deriveThreadId(threadId)
+    let state = await this.#read(threadId)
+    if (state === undefined && this.#known.delete(remoteId)) {
+      this.#server.log.warn({ thread_id: threadId }, 'The LangGraph server no longer has a conversation; it begins anew')
+    }
+    if (state !== undefined && !isFit(state)) {
+      await this.#settle(remoteId).catch(rethrowAsServiceError)
+      state = await this.#read(threadId)
+    }
+    return state === undefined ? undefined : readPending(state)
+  }
+
+  async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
+    const state = await this.#read(threadId)
+    return state === undefined ? undefined : describeReply(state.messages, messageId, readPending(state), state.next.length === 0)
+  }
+
+  async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
+    const state = await this.#read(threadId)
+    // What is no tool call took effect if the run came to its end by itself, and was not repaired.
+    if (toolCallIds.includes('') && state?.isOfRun !== true) return false
+    return haveResults(state?.messages ?? [], toolCallIds.filter(id => id !== ''))
+  }
+
+  /** The arguments of a tool are known only as far as the question itself describes them. */
+  checkDecisions (question: Question, decisions: readonly Decision[]): void {
+    checkDecisions(question, decisions, [])
+  }
+
+  parseResume (question: Question, resume: unknown): Decision[] {
+    return parseResume(question, resume)
+  }
+
+  async history (threadId: string): Promise<Message[]> {
+    return ((await this.#read(threadId))?.messages ?? []).flatMap(message => formatMessage(message) ?? [])
+  }
+
+  async forget (threadId: string): Promise<void> {
+    const remoteId = deriveThreadId(threadId)
+    this.#known.delete(remoteId)
+    await this.#server.deleteThread(remoteId).catch(rethrowAsServiceError)
+  }
+
+  /** None: what else the server keeps may belong to others, and what is ours cannot be told from it. */
+  async listThreads (): Promise<ThreadActivity[]> {
+    return []
+  }
+
+  async * #act (
+    request: RunRequest, prepare: (server: LangGraphServer, threadId: string) => Promise<Attempt>
+  ): AsyncGenerator<AgentEvent> {
+    const { signal } = request
+    const threadId = deriveThreadId(request.threadId)
+    const server = this.#server.within(signal)
+    for (let isFirst = true; ; isFirst = false) {
+      signal.throwIfAborted()
+      const attempt = await prepare(server, threadId).catch((error: unknown) => {
+        signal.throwIfAborted()
+        return rethrowAsServiceError(error)
+      })
+      try {
+        return yield * this.#run(server, threadId, attempt)
+      } catch (error) {
+        // Another run is under way, by no doing of this process: a crash left it.
+        if (isFirst && isStatus(error, 409, 422) && await this.#settle(threadId).catch(rethrowAsServiceError)) continue
+        await this.#keepFit(threadId, attempt, signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run'))
+        signal.throwIfAborted()
+        rethrowAsServiceError(error)
+      }
+    }
+  }
+
+  async * #run (server: LangGraphServer, threadId: string, { start, story }: Attempt): AsyncGenerator<AgentEvent> {
+    let failure: RemoteFailure | undefined
+    for await (const part of server.run(threadId, { ...start, wantsTokens: story.wantsTokens, maxSteps: this.#options.maxSteps })) {
+      this.#known.add(threadId)
+      // To its end: only then can the thread be repaired.
+      if (part.event === 'error') failure = readRunFailure(part.data)
+      yield * story.read(part)
+    }
+    if (failure !== undefined) throw failure
+    const state = await server.readState(threadId)
+    if (state === undefined) throw new RemoteFailure('unreadable', 'The thread is gone')
+    const question = readPending(state)
+    if (question !== undefined) return yield { type: 'question', question, ...sumUsage(story.said) }
+    if (state.next.length > 0) throw new RemoteFailure('run', `The run ended before the graph did, which is to go on with ${state.next.join(', ')}`)
+    // A graph may end with calls that it never ran: its provider would refuse the thread from then on.
+    if (findOpenCalls(state.messages).length > 0) await endOpenCalls(server, threadId)
+    yield * story.end(state.messages)
+  }
+
+  /** Ends what a crash left running on a thread, and mends what it left there. Resolves to whether anything ran. */
+  async #settle (threadId: string): Promise<boolean> {
+    const hasRun = await endRuns(this.#server, threadId, this.#options.leftOverMs)
+    const state = await this.#server.readState(threadId)
+    if (state !== undefined && !isFit(state)) await mendThread(this.#server, threadId, state)
+    return hasRun
+  }
+
+  /** After a run that failed or was ended: nothing goes on, and the thread is fit for the next message. */
+  async #keepFit (threadId: string, { failure }: Attempt, isCutOff: boolean): Promise<void> {
+    const server = this.#server.within(AbortSignal.timeout(REPAIR_MS))
+    try {
+      await endRuns(server, threadId, 0)
+      await repairThread(server, threadId, { ...failure, isCutOff })
+    } catch (error) {
+      this.#server.log.warn({ err: error }, 'A conversation on the LangGraph server could not be made fit after a failed run; the next message tries again')
+    }
+  }
+
+  async #read (threadId: string): Promise<ThreadState | undefined> {
+    return await this.#server.readState(deriveThreadId(threadId)).catch(rethrowAsServiceError)
+  }
+}

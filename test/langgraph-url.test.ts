@@ -1,0 +1,48 @@
+import t from 'tap'
+import { startApp } from './fixtures/app.ts'
+import { FakeLangGraph } from './fixtures/fake-langgraph.ts'
+import { makeFolder } from './fixtures/folder.ts'
+import { LangGraphProcess } from './fixtures/langgraph-server.ts'
+
+t.test('with the agent on a LangGraph server', async t => {
+  const server = await LangGraphProcess.start(t)
+  const env = { LANGGRAPH_URL: server.url }
+
+  t.test('a person talks to it, and it remembers', async t => {
+    const app = await startApp(t, { env })
+    t.match(await app.say('hello'), { status: 200, body: { status: 'completed', message: /^You said: hello/ } })
+    const { body } = await app.say('what did I say first?')
+    t.match(body.message, /"hello"/)
+    t.match((await app.get(`/api/sessions/${body.session_id}/messages`)).body.messages ?? [], [])
+    t.match((await app.get('/health')).body, { status: 'healthy', agent: { type: 'remote' } })
+  })
+
+  t.test('a question outlives a restart of the service, and its answer resumes the agent once', async t => {
+    const dir = makeFolder(t)
+    const first = await startApp(t, { dir, env })
+    const asked = await first.say('note: milk')
+    t.match(asked.body, { status: 'waiting_approval', approval_data: { tool_name: 'save_note', args: { text: 'milk' } } })
+    await first.app.close()
+    const second = await startApp(t, { dir, env })
+    const answer = { user_id: 'ann', session_id: asked.body.session_id, approval_id: asked.body.approval_data?.approval_id, approved: true }
+    const decided = await Promise.all([second.approve(answer), second.approve(answer)])
+    t.same(decided.map(({ status }) => status).sort(), [200, 409])
+    t.match(decided.find(({ status }) => status === 200)?.body, { status: 'completed', message: /milk/ })
+  })
+
+  t.test('an agent that takes too long is given up, and the next message works', async t => {
+    const app = await startApp(t, { env: { ...env, AGENT_TIMEOUT_SECONDS: '2' } })
+    t.match(await app.say('hang'), { status: 504, body: { code: 'AGENT_TIMEOUT' } })
+    t.match(await app.say('hello'), { status: 200, body: { message: /^You said: hello/ } })
+  })
+})
+
+t.test('a server that is down is no reason not to start; messages are told of it, and the log tells why', async t => {
+  const logged: Record<string, unknown>[] = []
+  const app = await startApp(t, { env: { LANGGRAPH_URL: await FakeLangGraph.nowhere(), LANGGRAPH_API_KEY: 'key-of-ours' }, logged })
+  t.match(await app.say('hello'), { status: 502, body: { code: 'AGENT_FAILED', status: 'error' } })
+  const log = JSON.stringify(logged)
+  t.match(log, /look at LANGGRAPH_URL/)
+  t.match(log, /ECONNREFUSED/)
+  t.notMatch(log, /key-of-ours/)
+})
