@@ -1,4 +1,4 @@
-import type { Graph } from './langgraph.ts'
+import type { Graph } from './graph.ts'
 
 /**
  * What of somebody else's compiled graph is used. It may come from another copy of LangGraph than ours, where `instanceof` tells nothing, so it is
@@ -8,6 +8,9 @@ export interface CompiledGraph extends Graph {
   readonly channels: Readonly<Record<string, unknown>>
   readonly nodes: Readonly<Record<string, unknown>>
   readonly config?: unknown
+  /** Breakpoints: names of nodes, or `*`. */
+  readonly interruptBefore?: string | readonly string[]
+  readonly interruptAfter?: string | readonly string[]
   checkpointer?: unknown
   store?: unknown
   withConfig (config: object): unknown

@@ -4,7 +4,8 @@ import { ConversationFile } from './checkpointer.ts'
 import { isCompiledGraph, isObject, type CompiledGraph } from './compiled-graph.ts'
 import { refuseGraph, type GraphSource } from './graph-spec.ts'
 import { collectTools } from './graph-tools.ts'
-import { LangGraphAgent, type RunLimits } from './langgraph.ts'
+import { LangGraphAgent } from './langgraph.ts'
+import type { RunLimits } from './graph.ts'
 import type { LoadedAgent } from './loaded-agent.ts'
 import { canForget, isInMemory, OwnThreads, readOwnSaver } from './own-threads.ts'
 import type { RunDescription } from './run-context.ts'
@@ -29,6 +30,9 @@ export async function openGraphAgent ({ source, graph: given, conversationsPath,
     throw refuseGraph(source, 'the graph has no messages in its state; people are heard and answered there, so give it the key that ' +
       'MessagesAnnotation, MessagesValue or createAgent give it')
   }
+  if ([given.interruptBefore, given.interruptAfter].some(stops => stops !== undefined && stops.length > 0)) {
+    throw refuseGraph(source, 'the graph stops at breakpoints (interruptBefore, interruptAfter), which ask nobody; call interrupt in the node instead')
+  }
   const graph = copyGraph(given)
   const options = {
     description: { kind: 'graph', name: source.name } as const,
@@ -51,7 +55,7 @@ export async function openGraphAgent ({ source, graph: given, conversationsPath,
   return { agent: new LangGraphAgent({ ...options, threads: file }), close: () => file.close() }
 }
 
-/** A graph of our own to write to: the one that was given stays as it was. */
+/** A graph of our own to write to: the one that was given stays as it was, save that its tools come to know of `MAX_TOOL_CALLS`. */
 function copyGraph (given: CompiledGraph): CompiledGraph {
   const copy = given.withConfig({})
   // A `withConfig` that wraps gives no graph: then it is the given one that is written to, as LangGraph's own server does.

@@ -10,46 +10,17 @@ import type { Log } from '../log.ts'
 import { checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
 import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeReply } from './events.ts'
+import type { Graph, RunLimits, ThreadKeeper } from './graph.ts'
 import { formatMessage, readMessages, sumUsage } from './messages.ts'
 import { Narration } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
+import { readChunk, type Chunk } from './run-chunk.ts'
 import type { DescribeRun } from './run-context.ts'
 import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
 import { limitTools, ToolCallLimit } from './tool-call-limit.ts'
 import { findOpenCalls, haveResults } from './tool-results.ts'
 import { readWaiting, type Waiting } from './waiting.ts'
-
-/** What of a compiled graph is used. */
-export interface Graph {
-  readonly channels: Readonly<Record<string, unknown>>
-  /** What `stream` is made of. `stream` itself ends the moment that its signal is aborted, while the run goes on to write its checkpoint. */
-  _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
-  invoke (input: unknown, options: object): Promise<unknown>
-  getState (config: ThreadConfig): Promise<StateSnapshot>
-  getStateHistory (config: ThreadConfig, options: { limit: number }): AsyncIterable<StateSnapshot>
-  updateState (config: ThreadConfig, values: Record<string, unknown> | null, asNode: string): Promise<unknown>
-}
-
-/** Where a graph's threads are kept, beyond what LangGraph's checkpointers can do. */
-export interface ThreadKeeper {
-  deleteThread (threadId: string): Promise<void>
-  listThreads (afterThreadId: string, limit: number): Promise<ThreadActivity[]>
-  /** Lets a thread lose what a turn that ended well made superfluous; `isResting` unless it ended with a question. Never rejects. */
-  prune (threadId: string, options: { readonly isResting: boolean }): Promise<void>
-  /** Whether they can be kept; see `Agent.status`. */
-  status (): AgentStatus
-  /** Another one after every failure, in which they might have been exchanged under us. */
-  readonly epoch: number
-}
-
-/** How far a run may go. */
-export interface RunLimits {
-  /** Tool calls of one turn. */
-  readonly maxToolCalls: number
-  /** Steps of the graph in one turn; LangGraph's `recursionLimit`. */
-  readonly maxSteps: number
-}
 
 /** What a graph needs to be an agent. */
 export interface LangGraphAgentOptions {
@@ -262,23 +233,6 @@ export class LangGraphAgent implements Agent {
 
 function configure (threadId: string): ThreadConfig {
   return { configurable: { thread_id: threadId } }
-}
-
-/** A piece of what a run streams: the state after a step, or a piece of a message and the step that writes it. */
-interface Chunk {
-  readonly state?: unknown
-  readonly token?: { readonly message: unknown, readonly node: string }
-}
-
-/** LangGraph streams pairs: a mode and, for `values`, the state, for `messages`, a message and what is known of it. */
-function readChunk (chunk: unknown): Chunk {
-  if (!Array.isArray(chunk)) return {}
-  const [mode, payload]: unknown[] = chunk
-  if (mode === 'values') return { state: payload }
-  if (mode !== 'messages' || !Array.isArray(payload)) return {}
-  const [message, metadata]: unknown[] = payload
-  const node: unknown = typeof metadata === 'object' && metadata !== null && 'langgraph_node' in metadata ? metadata.langgraph_node : ''
-  return { token: { message, node: String(node) } }
 }
 
 /** SQLite's errors are the disk's; every other one is the agent's. */

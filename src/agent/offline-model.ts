@@ -55,16 +55,18 @@ export class OfflineModel extends BaseChatModel<OfflineCallOptions> {
     runManager?: CallbackManagerForLLMRun
   ): AsyncGenerator<ChatGenerationChunk> {
     const { text, toolCall } = composeReply(messages, options.toolNames ?? [])
+    // Once: the pieces of a message are joined, its name among them.
+    yield new ChatGenerationChunk({ text: '', message: new AIMessageChunk({ content: '', response_metadata: { model_name: 'offline' } }) })
     for (const word of text.split(/(?<=\s)(?=\S)/)) {
       if (word === '') continue
-      yield new ChatGenerationChunk({ text: word, message: new AIMessageChunk({ content: word, response_metadata: { model_name: 'offline' } }) })
+      yield new ChatGenerationChunk({ text: word, message: new AIMessageChunk({ content: word }) })
       await runManager?.handleLLMNewToken(word)
     }
     if (toolCall === undefined) return
     const call = { name: toolCall.name, args: JSON.stringify(toolCall.args), id: newToolCallId(), index: 0, type: 'tool_call_chunk' as const }
     yield new ChatGenerationChunk({
       text: '',
-      message: new AIMessageChunk({ content: '', tool_call_chunks: [call], response_metadata: { model_name: 'offline' } })
+      message: new AIMessageChunk({ content: '', tool_call_chunks: [call] })
     })
   }
 }

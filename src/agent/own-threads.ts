@@ -1,6 +1,6 @@
 import type { AgentStatus, ThreadActivity } from './agent.ts'
 import { isObject } from './compiled-graph.ts'
-import type { ThreadKeeper } from './langgraph.ts'
+import type { ThreadKeeper } from './graph.ts'
 
 /** What of a graph's own checkpointer is used beside the graph. */
 export interface OwnSaver {

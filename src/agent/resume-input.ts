@@ -9,7 +9,7 @@ import type { Waiting } from './waiting.ts'
 export const REJECTED = 'The person rejected this call.'
 
 /** The step in which `humanInTheLoopMiddleware` asks, as `createAgent` names it. */
-const MIDDLEWARE_NODE = /\.after_model$/
+const MIDDLEWARE_NODE = 'HumanInTheLoopMiddleware.after_model'
 
 /** A decision about an action. */
 interface Decided {
@@ -31,7 +31,7 @@ export function composeResume ({ question, interrupts }: Waiting, decisions: rea
     return decision === undefined ? [] : [{ action, decision }]
   })
   const answered = interrupts.flatMap(({ node }, interrupt) => {
-    if (!MIDDLEWARE_NODE.test(node)) return []
+    if (node !== MIDDLEWARE_NODE) return []
     return findMixed(decided.filter(({ action }) => action.interrupt === interrupt), openCalls)
   })
   const isAnswered = (action: Action) => answered.some(one => one.action === action)

@@ -1,6 +1,6 @@
 import type { BaseMessage } from '@langchain/core/messages'
 import { END, START, type StateSnapshot } from '@langchain/langgraph'
-import type { Graph } from './langgraph.ts'
+import type { Graph } from './graph.ts'
 import { replaceMessages } from './message-channel.ts'
 import { readMessages } from './messages.ts'
 import { answerOpenCalls, findOpenCalls, findResult, keepAnswered } from './tool-results.ts'

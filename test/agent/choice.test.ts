@@ -30,7 +30,8 @@ t.test('a module elsewhere goes by its file\'s name, since /health shows it to a
 })
 
 t.test('a server beats the file, and is refused beside a module', async t => {
-  t.same(choose(t, { langgraphUrl: 'http://x' }, ONE).choice, { kind: 'remote', url: 'http://x' })
+  t.same(choose(t, { langgraphUrl: 'http://x' }, ONE).choice, { kind: 'remote', url: 'http://x', assistantId: 'agent', apiKey: undefined })
+  t.match(choose(t, { langgraphUrl: 'http://x', langgraphAssistantId: 'b', langgraphApiKey: 'k' }).choice, { assistantId: 'b', apiKey: 'k' })
   t.throws(() => choose(t, { langgraphUrl: 'http://x', agent: './a.ts' }), { code: 'SETTING_INVALID', message: /^AGENT and LANGGRAPH_URL must not both be set/ })
 })
 

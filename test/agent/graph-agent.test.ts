@@ -147,6 +147,13 @@ t.test('a context of the graph\'s own form does not end its runs, and what the g
   t.match(JSON.parse(await given.say('hello')), { tenant: 'acme', user_id: 'api_ann' })
 })
 
+t.test('a graph that stops at breakpoints is refused: nobody would be asked', async t => {
+  const builder = new StateGraph(State).addNode('say', () => ({})).addEdge(START, 'say')
+  for (const options of [{ interruptBefore: ['say' as const] }, { interruptAfter: '*' as const }]) {
+    await t.rejects(GraphBench.open(t, builder.compile(options)), { code: 'SETTING_INVALID', message: /breakpoints/ })
+  }
+})
+
 t.test('edited arguments are held against the tools of the graph and of the graphs within it', async t => {
   const pay = tool(async ({ euros }) => `Paid ${euros}`, { name: 'pay', description: 'Pays.', schema: z.object({ euros: z.number() }) })
   const inner = new StateGraph(State).addNode('tools', new ToolNode([pay])).addEdge(START, 'tools').compile()

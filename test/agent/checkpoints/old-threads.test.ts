@@ -130,7 +130,7 @@ t.test('an old checkpoint that cannot be read does not keep its thread from bein
   db.exec("UPDATE checkpoints SET checkpoint = '{', checkpoint_id = 'no uuid ' || rowid WHERE thread_id = 'thread'")
   db.close()
   const bench = await AgentBench.open(t, dir)
-  await t.rejects(bench.agent.history('thread'), { code: 'AGENT_FAILED' })
+  await t.rejects(bench.agent.history('thread'), { code: 'CONVERSATION_UNREADABLE' })
   t.same((await bench.agent.listThreads('', 9)).map(thread => thread.threadId), ['asking', 'thread'])
   await bench.agent.forget('thread')
   t.equal((await bench.said('asking')).length, 6)
