@@ -29,17 +29,13 @@ export function describeReply (
   const turn = messages.slice(start, next < 0 ? undefined : next)
   const usage = sumUsage(turn.filter(message => isAiMessage(message)))
   if (next < 0 && question !== undefined) return { type: 'question', question, ...usage }
-  return next < 0 && !isEnded ? undefined : { type: 'answer', text: joinAnswer(turn), ...usage }
+  return next < 0 && !isEnded ? undefined : { type: 'answer', text: listSpoken(turn).join(PARAGRAPH), ...usage }
 }
 
-function joinAnswer (turn: readonly BaseMessage[]): string {
-  const last = turn.at(-1)
+/** What the agent said since the last result of a tool; the result itself, if the turn ended with it. */
+export function listSpoken (turn: readonly BaseMessage[]): string[] {
   const said = turn.slice(turn.findLastIndex(message => message.type === 'tool') + 1).filter(message => isAiMessage(message))
-  const answer = said.map(message => message.text).filter(text => text !== '').join(PARAGRAPH)
-  return answer.trim() === '' ? describeSilence(last) : answer
-}
-
-/** The answer of a turn in which the agent said nothing itself: the result of a tool, if that is what it ended with. */
-export function describeSilence (last: BaseMessage | undefined): string {
-  return last?.type === 'tool' ? last.text : ''
+  const texts = said.map(message => message.text).filter(text => text !== '')
+  const last = turn.at(-1)
+  return texts.length === 0 && last?.type === 'tool' ? [last.text] : texts
 }

@@ -39,7 +39,8 @@ export async function openGraphAgent ({ source, graph: given, conversationsPath,
     graph,
     tools: collectTools(graph),
     log,
-    limits,
+    limits: readLimits(graph, limits),
+    speaksAtOnce: !Object.keys(graph.nodes).some(name => AFTER_MODEL.test(name)),
     describeRun: (person: Person) => describeRun(graph, person)
   }
   const saver = readOwnSaver(graph.checkpointer)
@@ -53,6 +54,15 @@ export async function openGraphAgent ({ source, graph: given, conversationsPath,
   graph.checkpointer = file.checkpointer
   graph.store ??= file.notes
   return { agent: new LangGraphAgent({ ...options, threads: file }), close: () => file.close() }
+}
+
+/** A step of `createAgent`, but for the one that asks, that may change what the model said before it counts. */
+const AFTER_MODEL = /^(?!HumanInTheLoopMiddleware\.).*\.after_(model|agent)$/
+
+/** A graph that wants to take fewer steps than it may has its way. */
+function readLimits ({ config }: CompiledGraph, limits: RunLimits): RunLimits {
+  const own = isObject(config) ? config.recursionLimit : undefined
+  return typeof own === 'number' ? { ...limits, maxSteps: Math.min(own, limits.maxSteps) } : limits
 }
 
 /** A graph of our own to write to: the one that was given stays as it was, save that its tools come to know of `MAX_TOOL_CALLS`. */

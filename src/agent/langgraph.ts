@@ -12,7 +12,7 @@ import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeReply } from './events.ts'
 import type { Graph, RunLimits, ThreadKeeper } from './graph.ts'
 import { formatMessage, readMessages, sumUsage } from './messages.ts'
-import { Narration } from './narration.ts'
+import { Narration, type Speakers } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
 import { readChunk, type Chunk } from './run-chunk.ts'
@@ -31,6 +31,8 @@ export interface LangGraphAgentOptions {
   readonly log: Log
   readonly limits?: RunLimits
   readonly describeRun: DescribeRun
+  /** Whether nothing changes what the model of `createAgent` says, so that it is told word by word from the first run on. */
+  readonly speaksAtOnce?: boolean
   readonly newId?: () => string
 }
 
@@ -47,14 +49,15 @@ export class LangGraphAgent implements Agent {
   readonly #graph: Graph
   readonly #repair: ThreadRepair
   readonly #atRest: RestingThreads
-  readonly #speakers = new Map([[MODEL_NODE, true]])
+  readonly #speakers: Speakers
 
   constructor (options: LangGraphAgentOptions) {
     this.description = options.description
-    this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, newId: randomUUID, ...options }
+    this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, speaksAtOnce: true, newId: randomUUID, ...options }
     this.#graph = options.graph
     this.#repair = new ThreadRepair(options.graph)
     limitTools(options.graph)
+    this.#speakers = new Map(this.#options.speaksAtOnce ? [[MODEL_NODE, 0]] : [])
     this.#atRest = new RestingThreads(() => options.threads.epoch)
   }
 
@@ -165,7 +168,7 @@ export class LangGraphAgent implements Agent {
     }
     await this.#end(request, epoch, isQuestion, messages, before === undefined ? narration?.seen ?? [] : messages)
     if (isQuestion) yield await this.#describeQuestion(threadId, narration)
-    else yield * narration?.end() ?? []
+    else yield * narration?.end(messages) ?? []
   }
 
   async * #stream (input: unknown, request: RunRequest, approved: string[]): AsyncGenerator<Chunk> {

@@ -1,7 +1,10 @@
-import { AIMessageChunk, BaseMessage, type AIMessage } from '@langchain/core/messages'
+import { AIMessageChunk, type BaseMessage, type AIMessage } from '@langchain/core/messages'
 import type { AgentEvent } from './agent.ts'
-import { describeEvents, describeSilence, PARAGRAPH } from './events.ts'
+import { describeEvents, listSpoken, PARAGRAPH } from './events.ts'
 import { isAiMessage, sumUsage } from './messages.ts'
+
+/** Runs without a fault until a step that had one is told word by word again. */
+const FAULT_LASTS = 2
 
 /** A message that a model is writing. */
 interface Writing {
@@ -10,42 +13,52 @@ interface Writing {
   text: string
 }
 
+/**
+ * Steps of a graph whose models write what ends up in the thread, by name: how many runs without a fault each has before it, 0 if it may be told word
+ * by word at once. A step that is not among them is not told word by word yet.
+ */
+export type Speakers = Map<string, number>
+
 /** How a run is told. */
 export interface NarrationOptions {
   /** What was in the thread before the run: it is not told. */
   readonly before: readonly BaseMessage[]
   readonly wantsTokens: boolean
-  /** Steps of the graph, and whether all that their models write ends up in the thread; see `Narration`. */
-  readonly speakers: Map<string, boolean>
+  /** Carried from run to run; see `Narration`. */
+  readonly speakers: Speakers
 }
 
 /**
  * A run of a graph as events.
  *
- * *Promise.* Every message that comes into the thread is told once. The tokens after the last `tool_result`, joined, are the answer's text.
+ * *Promise.* Every message that comes into the thread is told once. The answer is what the thread says at the end of the run, whatever was written
+ * and taken back on the way. The tokens after the last `tool_result`, joined, are the answer's text.
  *
- * A graph may call models for itself, to route or to sum up, and nothing tells their tokens from an answer's before the message is in the thread,
- * or is not. So a step of the graph is told word by word once one of its messages came into the thread (`speakers`, known from earlier runs), and
- * before that in one piece, when it is there. One message at a time is told word by word; what another step writes meanwhile is told when it is
- * there.
+ * A graph may call models for itself, to route or to sum up, and may change what they say before it counts; nothing tells their tokens from those of
+ * an answer. So a step of the graph is told word by word once all that its model wrote in a run was in the thread at the end of it (`speakers`, known
+ * from earlier runs), and before that in one piece, at the end. One message at a time is told word by word.
  *
- * *Not promised.* The second sentence of the promise in the one run in which a step, known as a speaker, is found to call a model for itself.
+ * *Not promised.* The third sentence of the promise in the one run in which a step, known as a speaker, is found to write something else.
  */
 export class Narration {
   readonly #options: NarrationOptions
-  /** Ids, or, where a graph gives none, the messages themselves. */
-  readonly #known = new Set<string | BaseMessage>()
+  readonly #before: ReadonlySet<string>
+  readonly #known: Set<string>
   readonly #written: Writing[] = []
   readonly #said: AIMessage[] = []
   readonly #seen: BaseMessage[] = []
-  /** The message that is being told word by word: how much of it was, and the answer without it. */
-  #live: { readonly writing: Writing, readonly before: string, told: string } | undefined
-  /** The answer so far: what was said since the last result of a tool. */
-  #answer = ''
+  /** Messages of graphs that give them no ids are known by their place. */
+  #length: number
+  /** The message that is being told word by word. */
+  #live: Writing | undefined
+  /** What was told since the last result of a tool. */
+  #told = ''
 
   constructor (options: NarrationOptions) {
     this.#options = options
-    for (const message of options.before) this.#known.add(message.id ?? message)
+    this.#before = new Set(options.before.flatMap(message => message.id ?? []))
+    this.#known = new Set(this.#before)
+    this.#length = options.before.length
   }
 
   /** What the agent said in the run. */
@@ -60,41 +73,35 @@ export class Narration {
 
   /** Takes a piece of what a model writes. */
   * hear (chunk: unknown, node: string): Generator<AgentEvent> {
-    // What is whole already is told when it is in the thread.
     if (!AIMessageChunk.isInstance(chunk) || chunk.text === '') return
     const { id, text } = chunk
     let writing = this.#written.find(one => one.id === id && one.node === node)
     if (writing === undefined) this.#written.push(writing = { id, node, text: '' })
+    const isFirst = writing.text === ''
     writing.text += text
-    if (this.#live === undefined && writing.text === text && this.#options.speakers.get(node) === true) {
-      this.#live = { writing, before: this.#answer, told: '' }
-    }
-    if (this.#live?.writing !== writing) return
-    yield * this.#tell(this.#live.told === '' ? this.#separate(text) : text)
-    this.#live.told += text
+    if (isFirst && this.#live === undefined && this.#options.speakers.get(node) === 0) this.#live = writing
+    if (this.#live === writing) yield * this.#tell(isFirst ? this.#separate(text) : text)
   }
 
   /** Takes the thread's messages as they are now. */
   * see (messages: readonly BaseMessage[]): Generator<AgentEvent> {
-    const fresh = this.#takeFresh(messages)
-    if (fresh.length === 0) return
-    const told = yield * this.#finishLive(fresh)
-    for (const message of fresh) {
+    for (const message of this.#takeFresh(messages)) {
       this.#seen.push(message)
-      if (isAiMessage(message)) {
-        this.#said.push(message)
-        if (message !== told) yield * this.#tellWhole(message)
-      }
+      if (isAiMessage(message)) this.#said.push(message)
+      if (this.#live !== undefined && isAiMessage(message) && isSame(this.#live, message)) this.#live = undefined
       yield * describeEvents(message)
-      if (message.type === 'tool') this.#answer = ''
+      if (message.type === 'tool') this.#told = ''
     }
   }
 
-  /** The end of a run that asks nothing. */
-  * end (): Generator<AgentEvent> {
-    if (this.#live !== undefined) this.#distrust()
-    if (this.#answer.trim() === '') yield * this.#tell(describeSilence(this.#seen.at(-1)))
-    yield { type: 'answer', text: this.#answer, ...sumUsage(this.#said) }
+  /** The end of a run that asks nothing; `messages` are the thread's. */
+  * end (messages: readonly BaseMessage[]): Generator<AgentEvent> {
+    const start = this.#options.before.length
+    const turn = messages.filter(({ id }, index) => id === undefined ? index >= start : !this.#before.has(id))
+    this.#judge(turn)
+    const answer = this.#composeAnswer(listSpoken(turn))
+    if (answer.startsWith(this.#told)) yield * this.#tell(answer.slice(this.#told.length))
+    yield { type: 'answer', text: answer, ...sumUsage(this.#said) }
   }
 
   #takeFresh (messages: readonly BaseMessage[]): BaseMessage[] {
@@ -102,55 +109,44 @@ export class Narration {
     // From the end: what is new stands there, and a long thread is not looked through for it.
     for (let index = messages.length - 1; index >= 0; index--) {
       const message = messages[index]
-      if (message === undefined || this.#known.has(message.id ?? message)) break
-      this.#known.add(message.id ?? message)
+      if (message === undefined || (message.id === undefined ? index < this.#length : this.#known.has(message.id))) break
+      if (message.id !== undefined) this.#known.add(message.id)
       fresh.unshift(message)
     }
+    this.#length = messages.length
     return fresh
   }
 
-  /** Tells the rest of the message that is being told, if it is among these, and returns it. */
-  * #finishLive (fresh: readonly BaseMessage[]): Generator<AgentEvent, BaseMessage | undefined> {
-    const live = this.#live
-    if (live === undefined) return undefined
-    const message = fresh.find(one => isAiMessage(one) && isSame(live.writing, one))
-    if (message === undefined) {
-      this.#distrust()
-      return undefined
+  /** In the thread's order; but of steps that ran side by side, the one that was told word by word comes first. */
+  #composeAnswer (texts: readonly string[]): string {
+    const told = texts.indexOf(this.#told)
+    const ordered = told < 0 ? texts : [this.#told, ...texts.filter((_, index) => index !== told)]
+    return ordered.join(PARAGRAPH)
+  }
+
+  /** Which steps may be told word by word in the runs to come. */
+  #judge (turn: readonly BaseMessage[]): void {
+    const { speakers } = this.#options
+    const said = turn.filter(message => isAiMessage(message))
+    const faults = new Map<string, boolean>()
+    for (const writing of this.#written) {
+      const isFault = !said.some(message => isSame(writing, message))
+      faults.set(writing.node, isFault || faults.get(writing.node) === true)
     }
-    this.#live = undefined
-    this.#written.splice(this.#written.indexOf(live.writing), 1)
-    // A step that rewrites what its model said: the message counts, not what was heard of it.
-    if (message.text.startsWith(live.told)) yield * this.#tell(message.text.slice(live.told.length))
-    else this.#answer = live.before + message.text
-    return message
-  }
-
-  * #tellWhole (message: AIMessage): Generator<AgentEvent> {
-    const index = this.#written.findIndex(writing => isSame(writing, message))
-    const [writing] = index < 0 ? [] : this.#written.splice(index, 1)
-    if (writing !== undefined && !this.#options.speakers.has(writing.node)) this.#options.speakers.set(writing.node, true)
-    if (message.text !== '') yield * this.#tell(this.#separate(message.text))
-  }
-
-  /** A step whose model wrote something that did not come into the thread. */
-  #distrust (): void {
-    if (this.#live === undefined) return
-    this.#options.speakers.set(this.#live.writing.node, false)
-    this.#answer = this.#live.before
-    this.#live = undefined
+    for (const [node, isFault] of faults) speakers.set(node, isFault ? FAULT_LASTS : Math.max(0, (speakers.get(node) ?? 0) - 1))
   }
 
   #separate (text: string): string {
-    return this.#answer === '' ? text : PARAGRAPH + text
+    return this.#told === '' ? text : PARAGRAPH + text
   }
 
   * #tell (text: string): Generator<AgentEvent> {
-    this.#answer += text
+    this.#told += text
     if (this.#options.wantsTokens && text !== '') yield { type: 'token', text }
   }
 }
 
-function isSame ({ id, text }: Writing, message: BaseMessage): boolean {
-  return (id !== undefined && id === message.id) || text === message.text
+/** Whether a message says what was written: what a step changed before it counted is not the same. */
+function isSame ({ text }: Writing, message: BaseMessage): boolean {
+  return text === message.text
 }

@@ -4,7 +4,7 @@ import { isJsonObject } from '../../sessions/session.ts'
 import type { AgentEvent, Person, ResumeRequest, RunRequest, TurnRequest } from '../agent.ts'
 import { listApproved } from '../approvals.ts'
 import { isAiMessage } from '../messages.ts'
-import { Narration } from '../narration.ts'
+import { Narration, type Speakers } from '../narration.ts'
 import { formatCommand } from './mixed-decisions.ts'
 import type { RunPart, RunStart } from './server.ts'
 import type { Failure } from './thread-repair.ts'
@@ -18,12 +18,9 @@ export interface Attempt {
   readonly failure: Omit<Failure, 'isCutOff'>
 }
 
-/** Steps of a graph whose models speak to the person; see `Narration`. */
-export type Speakers = Map<string, boolean>
-
 /** Those of `createAgent` in JavaScript and in Python, and of what came before it. */
 export function listSpeakers (): Speakers {
-  return new Map(['model_request', 'model', 'agent'].map(name => [name, true]))
+  return new Map(['model_request', 'model', 'agent'].map(name => [name, 0]))
 }
 
 /** The run of a message with this id. */
@@ -85,7 +82,7 @@ export class Story {
   /** The end of a run that asks nothing. */
   * end (messages: readonly BaseMessage[]): Generator<AgentEvent> {
     yield * this.see(messages)
-    yield * this.#begin(messages).end()
+    yield * this.#begin(messages).end(messages)
   }
 
   #begin (messages: readonly BaseMessage[]): Narration {
