@@ -21,6 +21,8 @@ export interface Action {
   readonly dialect: Dialect
   /** Which of the question's interrupts asks it, from 0: they are answered one by one. */
   readonly interrupt: number
+  /** Asked by a graph within the graph: its messages cannot be reached from outside. */
+  readonly isNested?: true
   /** JSON schema of the arguments, where the question brings one. */
   readonly argsSchema?: JsonObject
 }
@@ -153,8 +155,9 @@ export interface Agent {
   /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */
   resume (request: ResumeRequest): AsyncIterable<AgentEvent>
   /**
-   * Ends the thread's pending question without an answer. The calls that it asks about get the reason as their result, and no model is called; where
-   * it asks about no calls, the graph is told no.
+   * Ends the thread's pending question without an answer; nothing is pending then. The calls that it asks about get the reason as their result, and
+   * nothing is run. A graph that asked for a yes or a no about something else is told no; one that asked in a text is told nothing, since there a no
+   * may be an answer.
    */
   dismiss (request: DismissRequest): Promise<void>
   /**

@@ -13,6 +13,8 @@ export interface Interrupt {
   readonly value: unknown
   /** The step of the graph that asks. */
   readonly node: string
+  /** Whether a graph within that step asks. */
+  readonly isNested?: boolean
 }
 
 /** A tool call of an AI message. */
@@ -44,13 +46,13 @@ export interface CheckedTool {
 export function readQuestion ({ interrupts, toolCalls, text, messageCount }: WaitingThread): Question | undefined {
   if (interrupts.length === 0) return undefined
   const unmatched = [...toolCalls]
-  const actions = interrupts.flatMap(({ value, node }, interrupt): Action[] => {
+  const actions = interrupts.flatMap(({ value, node, isNested = false }, interrupt): Action[] => {
     const { dialect, asked } = readInterruptValue(value)
     return asked.map(({ toolName, toolCallId, ...rest }) => {
       // A request does not name its call; calls and requests stand in the same order, so the first equal one is it.
       const index = unmatched.findIndex(call => call.name === toolName && Value.Equal(call.args, rest.args))
       const [call] = index < 0 ? [] : unmatched.splice(index, 1)
-      return { ...rest, toolName: toolName ?? node, toolCallId: toolCallId ?? call?.id ?? '', dialect, interrupt }
+      return { ...rest, toolName: toolName ?? node, toolCallId: toolCallId ?? call?.id ?? '', dialect, interrupt, ...(isNested && { isNested }) }
     })
   })
   // The ids of the calls tell two equal questions apart, and where there is no call the length of the thread does: the ids of the interrupts, and of
@@ -72,6 +74,16 @@ export function checkDecisions ({ actions }: Question, decisions: readonly Decis
       throw refuse(`Action ${index + 1} allows ${action?.allowedDecisions.join(', ')}, received ${decision.type}`)
     }
     if (action !== undefined && decision.type === 'edit') checkArguments(action, decision.args, tools)
+  }
+  for (const group of groupByInterrupt(actions)) checkNested(group, decisions)
+}
+
+/** LangChain's middleware drops what is allowed beside a rejected call. In a graph within the graph that cannot be mended (see `composeResume`). */
+function checkNested ({ dialect, actions, start }: Group, decisions: readonly Decision[]): void {
+  if (dialect !== 'langchain' || !actions.some(action => action.isNested)) return
+  const rejected = decisions.slice(start, start + actions.length).filter(decision => decision.type === 'reject')
+  if (rejected.length > 0 && rejected.length < actions.length) {
+    throw refuse('The agent asks from within another one, which takes one answer for all of these actions: approve all or reject all')
   }
 }
 
@@ -104,6 +116,16 @@ export function listApproved ({ actions }: Question, decisions: readonly Decisio
     // A graph's own value, and a person's own words, may lead to anything.
     return decision === undefined || decision.type === 'reject' ? [] : toolCallId
   })
+}
+
+/**
+ * Whether the end of a question that nobody answers is to be told to the graph as a no: where it is about no tool call, whose result could say it,
+ * and a no is no answer of another kind (to an interrupt with a text it may be).
+ */
+export function canBeToldNo ({ actions }: Question): boolean {
+  const others = actions.filter(action => action.toolCallId === '')
+  return others.length > 0 && others.every(({ dialect }) => dialect === 'approval_request' || dialect === 'value') &&
+    actions.every(action => action.allowedDecisions.includes('reject'))
 }
 
 interface Group {

@@ -5,8 +5,6 @@ import type { Graph } from './graph.ts'
  * known by its marks.
  */
 export interface CompiledGraph extends Graph {
-  readonly channels: Readonly<Record<string, unknown>>
-  readonly nodes: Readonly<Record<string, unknown>>
   readonly config?: unknown
   /** Breakpoints: names of nodes, or `*`. */
   readonly interruptBefore?: string | readonly string[]

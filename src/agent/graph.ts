@@ -5,10 +5,12 @@ import type { ThreadConfig } from './thread-repair.ts'
 /** What of a compiled graph is used. */
 export interface Graph {
   readonly channels: Readonly<Record<string, unknown>>
+  readonly nodes: Readonly<Record<string, unknown>>
+  readonly checkpointer?: unknown
   /** What `stream` is made of. `stream` itself ends the moment that its signal is aborted, while the run goes on to write its checkpoint. */
   _streamIterator (input: unknown, options: object): AsyncGenerator<unknown>
   invoke (input: unknown, options: object): Promise<unknown>
-  getState (config: ThreadConfig): Promise<StateSnapshot>
+  getState (config: ThreadConfig, options?: { subgraphs: boolean }): Promise<StateSnapshot>
   getStateHistory (config: ThreadConfig, options: { limit: number }): AsyncIterable<StateSnapshot>
   updateState (config: ThreadConfig, values: Record<string, unknown> | null, asNode: string): Promise<unknown>
 }

@@ -7,7 +7,7 @@ import type {
   ThreadActivity, TurnRequest
 } from './agent.ts'
 import type { Log } from '../log.ts'
-import { checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
+import { canBeToldNo, checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
 import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeReply } from './events.ts'
 import type { Graph, RunLimits, ThreadKeeper } from './graph.ts'
@@ -20,7 +20,7 @@ import type { DescribeRun } from './run-context.ts'
 import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
 import { limitTools, ToolCallLimit } from './tool-call-limit.ts'
 import { findOpenCalls, haveResults } from './tool-results.ts'
-import { readWaiting, type Waiting } from './waiting.ts'
+import { findWaiting, type Waiting } from './waiting.ts'
 
 /** What a graph needs to be an agent. */
 export interface LangGraphAgentOptions {
@@ -55,7 +55,7 @@ export class LangGraphAgent implements Agent {
     this.description = options.description
     this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, speaksAtOnce: true, newId: randomUUID, ...options }
     this.#graph = options.graph
-    this.#repair = new ThreadRepair(options.graph)
+    this.#repair = new ThreadRepair(options.graph, options.log)
     limitTools(options.graph)
     this.#speakers = new Map(this.#options.speaksAtOnce ? [[MODEL_NODE, 0]] : [])
     this.#atRest = new RestingThreads(() => options.threads.epoch)
@@ -82,18 +82,16 @@ export class LangGraphAgent implements Agent {
     try {
       yield * this.#run(composeResume(waiting, decisions, findOpenCalls(waiting.messages)), request, answer.approved, waiting.messages)
     } catch (error) {
-      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(this.#configure(request), { answer, isCutOff }, waiting.config))
+      await this.#keepFit(request, error, isCutOff => this.#repair.afterFailure(this.#configure(request), { answer, isCutOff }, waiting))
     }
   }
 
   async dismiss (request: DismissRequest): Promise<void> {
     const { question, reason, threadId } = request
-    const decisions = question.actions.map((): Decision => ({ type: 'reject', message: reason }))
-    const mayReject = question.actions.every(action => action.allowedDecisions.includes('reject'))
-    if (mayReject && question.actions.some(action => action.toolCallId === '')) {
-      const events = this.resume({ ...request, decisions })
-      while (!(await events.next()).done);
-      return
+    if (canBeToldNo(question)) {
+      let last: AgentEvent | undefined
+      for await (const event of this.resume({ ...request, decisions: question.actions.map(() => ({ type: 'reject', message: reason })) })) last = event
+      if (last?.type !== 'question') return
     }
     await this.#repair.dismiss(configure(threadId), reason).catch(rethrowAsServiceError)
   }
@@ -103,7 +101,7 @@ export class LangGraphAgent implements Agent {
     try {
       const snapshot = await this.#readState(threadId)
       const isMended = await this.#repair.mend(snapshot, this.#configure({ threadId, person: NOBODY }))
-      return readWaiting(isMended ? await this.#readState(threadId) : snapshot)?.question
+      return (await findWaiting(this.#graph, isMended ? await this.#readState(threadId) : snapshot))?.question
     } catch (error) {
       return rethrowAsServiceError(error)
     }
@@ -112,7 +110,8 @@ export class LangGraphAgent implements Agent {
   async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
     const snapshot = await this.#readState(threadId)
     const isEnded = snapshot.next.length === 0
-    return describeReply(readMessages(snapshot.values), messageId, readWaiting(snapshot)?.question, isEnded)
+    const waiting = await findWaiting(this.#graph, snapshot).catch(rethrowAsServiceError)
+    return describeReply(readMessages(snapshot.values), messageId, waiting?.question, isEnded)
   }
 
   async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
@@ -206,10 +205,8 @@ export class LangGraphAgent implements Agent {
     await this.#options.threads.prune(threadId, { isResting: !isQuestion })
   }
 
-  async #readWaiting (threadId: string): Promise<Waiting & { config: ThreadConfig } | undefined> {
-    const snapshot = await this.#readState(threadId)
-    const found = readWaiting(snapshot)
-    return found === undefined ? undefined : { ...found, config: snapshot.config }
+  async #readWaiting (threadId: string): Promise<Waiting | undefined> {
+    return await findWaiting(this.#graph, await this.#readState(threadId)).catch(rethrowAsServiceError)
   }
 
   async #readState (threadId: string): Promise<StateSnapshot> {

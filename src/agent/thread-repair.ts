@@ -1,10 +1,12 @@
 import type { BaseMessage } from '@langchain/core/messages'
-import { END, START, type StateSnapshot } from '@langchain/langgraph'
+import { END, type StateSnapshot } from '@langchain/langgraph'
+import type { Log } from '../log.ts'
+import { isDiskError } from './disk-error.ts'
 import type { Graph } from './graph.ts'
-import { replaceMessages } from './message-channel.ts'
-import { readMessages } from './messages.ts'
+import { updateMessages } from './message-update.ts'
+import { isAiMessage, readMessages } from './messages.ts'
 import { answerOpenCalls, findOpenCalls, findResult, keepAnswered } from './tool-results.ts'
-import { readWaiting } from './waiting.ts'
+import { findWaiting, type Waiting } from './waiting.ts'
 
 /** Which thread, and at which checkpoint, if not at the newest. */
 export interface ThreadConfig {
@@ -17,6 +19,9 @@ const COPY = '__copy__'
 
 /** In a checkpoint's metadata: a repair has begun, and this message, if any, is still to be taken out. */
 const REPAIRING = 'holdline_repairing'
+
+/** How long a step may take to come to its question once more: somebody waits for it. */
+const ASK_AGAIN_MS = 3000
 
 /** Checkpoints to look through for a question; one turn writes a handful. */
 const MAX_LOOK_BACK = 50
@@ -49,25 +54,30 @@ export interface Failure {
  */
 export class ThreadRepair {
   readonly #graph: Graph
+  readonly #log: Log
 
-  constructor (graph: Graph) {
+  constructor (graph: Graph, log: Log) {
     this.#graph = graph
+    this.#log = log
   }
 
-  /** Repairs; `run` is what a run of the thread is given, `question` the checkpoint that asked, if the one that failed was about a question. */
-  async afterFailure (run: ThreadConfig, failure: Failure, question?: ThreadConfig): Promise<void> {
+  /** Repairs; `run` is what a run of the thread is given, `question` what was asked, if the one that failed was about a question. */
+  async afterFailure (run: ThreadConfig, failure: Failure, question?: Waiting): Promise<void> {
     const config = { configurable: run.configurable }
-    const graph = this.#graph
     const { humanId, answer, isCutOff } = failure
-    const snapshot = await graph.getState(config)
-    const mayAskAgain = question !== undefined && isCutOff && answer !== undefined && answer.approved.length > 0
+    const snapshot = await this.#graph.getState(config, { subgraphs: true })
     if (snapshot.createdAt === undefined) return
-    if (mayAskAgain && isAsking(snapshot)) return await this.#askAgain(run, question)
+    const mayAskAgain = question?.isAlone === true && isCutOff && answer !== undefined && answer.approved.length > 0
+    // Still in the step that asked: it can be run again as long as none of those that were answered has done its part.
+    const now = await findWaiting(this.#graph, snapshot)
+    if (mayAskAgain && now?.isAlone === true && await this.#askAgain(run, question.config)) return
+    const nested = listNestedResults(snapshot)
     // Takes in the results of the tasks that finished, and drops the tasks that did not.
-    await graph.updateState({ ...config, metadata: { [REPAIRING]: humanId ?? '' } }, null, END)
-    const messages = readMessages((await graph.getState(config)).values)
-    if (mayAskAgain && !hasCome(messages, answer)) return await this.#askAgain(run, question)
-    await this.#putInOrder(config, messages, humanId, answer !== undefined)
+    await this.#graph.updateState({ ...config, metadata: { [REPAIRING]: humanId ?? '' } }, null, END)
+    const messages = readMessages((await this.#graph.getState(config)).values)
+    const hasEnded = now === undefined && mayAskAgain && !hasCome(messages, answer)
+    if (hasEnded && await this.#askAgain(run, question.config)) return
+    await this.#putInOrder(config, messages, nested, humanId, answer !== undefined)
   }
 
   /**
@@ -76,18 +86,17 @@ export class ThreadRepair {
    */
   async mend (snapshot: StateSnapshot, run: ThreadConfig): Promise<boolean> {
     if (snapshot.createdAt === undefined) return false
-    if (snapshot.tasks.some(task => task.interrupts.length > 0 && task.error !== undefined)) {
-      await this.#askAgain(run, snapshot.config)
-      return true
-    }
+    const waiting = await findWaiting(this.#graph, snapshot)
+    const isPoisoned = waiting !== undefined && snapshot.tasks.some(task => task.interrupts.length > 0 && task.error !== undefined)
+    if (isPoisoned && waiting.isAlone && await this.#askAgain(run, snapshot.config)) return true
     const messages = readMessages(snapshot.values)
     const open = findOpenCalls(messages).flatMap(call => call.id ?? [])
     const repairing: unknown = snapshot.metadata === undefined ? undefined : Reflect.get(snapshot.metadata, REPAIRING)
     const isFit = snapshot.next.length === 0 && open.length === 0 && repairing === undefined
-    if (isAsking(snapshot) || isFit) return false
-    const asked = open.length === 0 ? undefined : await findQuestion(this.#graph, { configurable: run.configurable }, messages, open)
-    if (asked !== undefined) await this.#askAgain(run, asked)
-    else await this.afterFailure(run, { isCutOff: true, ...(typeof repairing === 'string' && repairing !== '' && { humanId: repairing }) })
+    if ((waiting !== undefined && !isPoisoned) || isFit) return false
+    const asked = open.length === 0 || isPoisoned ? undefined : await findQuestion(this.#graph, { configurable: run.configurable }, messages, open)
+    if (asked !== undefined && await this.#askAgain(run, asked)) return true
+    await this.afterFailure(run, { isCutOff: true, ...(typeof repairing === 'string' && repairing !== '' && { humanId: repairing }) })
     return true
   }
 
@@ -105,16 +114,28 @@ export class ThreadRepair {
 
   /**
    * The thread goes back to the checkpoint that asked. A copy of that checkpoint runs up to its interrupt anew, because the old one may hold the
-   * answer that was cut off, and would obey it.
+   * answer that was cut off, and would obey it. Resolves to false if the step does not come that far any more, for whatever reason of its own.
    */
-  async #askAgain (run: ThreadConfig, question: ThreadConfig): Promise<void> {
+  async #askAgain (run: ThreadConfig, question: ThreadConfig): Promise<boolean> {
     const copy = await this.#graph.updateState(question, null, COPY)
     if (typeof copy !== 'object' || copy === null || !('configurable' in copy)) throw new Error('The graph gave no checkpoint for the copy')
-    await this.#graph.invoke(null, { ...run, configurable: Object.assign({}, run.configurable, copy.configurable) })
+    try {
+      const configurable = Object.assign({}, run.configurable, copy.configurable)
+      await this.#graph.invoke(null, { ...run, configurable, signal: AbortSignal.timeout(ASK_AGAIN_MS) })
+      return true
+    } catch (error) {
+      if (isDiskError(error)) throw error
+      this.#log.warn({ err: error }, 'A question whose answer was cut off could not be asked again; it is taken out')
+      return false
+    }
   }
 
-  async #putInOrder (config: ThreadConfig, messages: readonly BaseMessage[], humanId: string | undefined, keepsCalls: boolean): Promise<void> {
-    const rest = messages.filter(message => humanId === undefined || message.id !== humanId)
+  async #putInOrder (
+    config: ThreadConfig, messages: readonly BaseMessage[], nested: readonly BaseMessage[], humanId: string | undefined, keepsCalls: boolean
+  ): Promise<void> {
+    const known = new Set(messages.map(message => message.id))
+    const all = [...messages, ...nested.filter(message => !known.has(message.id))]
+    const rest = all.filter(message => humanId === undefined || message.id !== humanId)
     const kept = keepsCalls ? answerOpenCalls(rest) : keepAnswered(rest)
     const isInOrder = kept.length === messages.length && kept.every((message, index) => message === messages[index])
     if (isInOrder) await this.#settle(config)
@@ -123,7 +144,7 @@ export class ThreadRepair {
 
   /** The whole list anew, past the graph's own reducer: not every one takes a message out. */
   async #write (config: ThreadConfig, current: readonly BaseMessage[], messages: readonly BaseMessage[]): Promise<void> {
-    await this.#graph.updateState(config, { messages: replaceMessages(this.#graph.channels.messages, current, messages) }, START)
+    await updateMessages(this.#graph, config, current, messages)
     await this.#settle(config)
   }
 
@@ -133,8 +154,11 @@ export class ThreadRepair {
   }
 }
 
-function isAsking (snapshot: StateSnapshot): boolean {
-  return snapshot.tasks.some(task => task.interrupts.length > 0)
+/** What tools did within graphs that the thread's graph holds: their own states end with the run. */
+function listNestedResults ({ tasks }: StateSnapshot): BaseMessage[] {
+  const messages = tasks.flatMap(({ state }) => state !== undefined && 'values' in state ? readMessages(state.values) : [])
+  const isCall = (message: BaseMessage) => isAiMessage(message) && (message.tool_calls ?? []).some(call => findResult(messages, call.id ?? '') !== undefined)
+  return messages.filter(message => message.type === 'tool' || isCall(message))
 }
 
 /** Whether a run got anywhere after a yes: to a result of a call, or, where no call was asked about, to any message. */
@@ -147,10 +171,11 @@ async function findQuestion (
   graph: Graph, config: ThreadConfig, messages: readonly BaseMessage[], open: readonly string[]
 ): Promise<ThreadConfig | undefined> {
   for await (const earlier of graph.getStateHistory(config, { limit: MAX_LOOK_BACK })) {
-    const question = readWaiting(earlier)?.question
+    const waiting = await findWaiting(graph, earlier)
+    const question = waiting?.question
     if (question === undefined || !question.actions.some(action => open.includes(action.toolCallId))) continue
     const hasResult = question.actions.some(action => findResult(messages, action.toolCallId) !== undefined)
-    return hasResult ? undefined : earlier.config
+    return hasResult || waiting?.isAlone !== true ? undefined : earlier.config
   }
   return undefined
 }

@@ -62,6 +62,10 @@ async function draftList (serde: Serde, items: ThreadItems, channel: string, lis
 
 /** A list of objects is written item by item: messages, documents, tasks. Bytes have a form of their own. */
 function isList (value: unknown): value is object[] {
-  return Array.isArray(value) && value.length > 0 &&
-    value.every(item => typeof item === 'object' && item !== null && !(item instanceof Uint8Array))
+  if (!Array.isArray(value) || value.length === 0) return false
+  // Not `every`, which passes over the holes of a list.
+  for (const item of value) {
+    if (typeof item !== 'object' || item === null || item instanceof Uint8Array) return false
+  }
+  return true
 }

@@ -84,7 +84,10 @@ export class Writer {
       const digest = createHash('sha256').update(value).digest().subarray(0, DIGEST_BYTES)
       all.set(index, this.#tables.putItem(threadId, digest, value))
     }
-    return Array.from(all.values(), number => number ?? 0)
+    return Array.from(all.values(), number => {
+      if (number === undefined) throw new Error('An item of a list was not written')
+      return number
+    })
   }
 
   /** A thread that cannot be pruned, because one of its checkpoints is no longer readable, goes on; a failing disk ends all. */
