@@ -66,17 +66,21 @@ function testOldQuestions (t: Test, makeAgent: MakeAgent): void {
     await talk.expectFit(t)
   })
 
-  t.test('a question that is dismissed is over: nothing was done, and the thread says so', async t => {
-    const talk = await Talk.start(t, makeAgent)
-    await talk.ask()
-    const question = await talk.question()
-    await talk.dismiss(question, 'nobody answered')
-    const expected = [`user: ${talk.script.ask(talk.thing)}`, ...talk.script.dismissed('nobody answered')]
-    const said = await talk.said()
-    t.match(said, expected)
-    t.equal(said.length, expected.length)
-    await talk.expectFit(t)
-    await t.rejects(talk.decideAll({ type: 'approve' }, { question }), refusal('APPROVAL_NOT_PENDING'))
+  t.test('each question that is dismissed is over: nothing was done, and the thread says so', async t => {
+    const under = await makeAgent(t)
+    for (const before of under.script.questions(under.script.things[0]).keys()) {
+      const talk = await Talk.start(t, async () => under)
+      await talk.ask()
+      for (let index = 0; index < before; index++) await talk.decideAll({ type: 'approve' })
+      const question = await talk.question()
+      await talk.dismiss(question, 'nobody answered')
+      const expected = [`user: ${talk.script.ask(talk.thing)}`, ...talk.script.dismissed('nobody answered')]
+      const said = await talk.said()
+      t.match(said, expected)
+      t.equal(said.length, expected.length)
+      await talk.expectFit(t)
+      await t.rejects(talk.decideAll({ type: 'approve' }, { question }), refusal('APPROVAL_NOT_PENDING'))
+    }
   })
 }
 

@@ -44,7 +44,7 @@ export interface AgentScript {
   readonly resumeNo: (reason: string) => unknown
   /** Values that the graph would refuse as an answer to the first question. */
   readonly misfits: readonly unknown[]
-  /** What `Talk.said` has behind the person's message once the first question was dismissed. */
+  /** What `Talk.said` has behind the person's message once one of its questions was dismissed. */
   readonly dismissed: (reason: string) => readonly (string | RegExp)[]
   readonly askTwo?: AskedTwice
   /** Makes the agent ask; allowed, it asks once more. */
