@@ -5,7 +5,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Load, Measure } from './measure.ts'
+import { formatLoad, median, runClient, type Load, type Measure } from './measure.ts'
 import { compareLengths } from './turn-length.ts'
 import { compareServers } from './turn-server.ts'
 
@@ -16,29 +16,18 @@ const ROUNDS = 3
 const TURNS = 1000
 const TURNS_PER_PERSON = 10
 
-function launch (file: string, args: readonly string[], cwd?: string) {
-  const path = fileURLToPath(new URL(file, import.meta.url))
+const locate = (file: string): string => fileURLToPath(new URL(file, import.meta.url))
+
+/** The service, in a folder of its own. */
+function launch (cwd: string) {
   const env = { ...process.env, PORT: '0' }
-  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, path, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
-}
-
-async function run (file: string, args: readonly string[]): Promise<Measure> {
-  const child = launch(file, args)
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', text => { output += String(text) })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`${file} ended with ${String(code)}`)
-  return JSON.parse(output)
-}
-
-function formatLoad ({ clients, turnsPerClient, turnsPerPerson }: Load): string[] {
-  return [clients, turnsPerClient, turnsPerPerson].map(String)
+  return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, locate('../src/server.ts')], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
 }
 
 async function measureBare (load: Load): Promise<Measure> {
   const dir = await mkdtemp(join(tmpdir(), 'holdline-bench-'))
   try {
-    return await run('turn-bare.ts', [dir, ...formatLoad(load)])
+    return await runClient(locate('turn-bare.ts'), [dir, ...formatLoad(load)])
   } finally {
     await rm(dir, { recursive: true })
   }
@@ -46,7 +35,7 @@ async function measureBare (load: Load): Promise<Measure> {
 
 async function measureHttp (load: Load): Promise<Measure> {
   const dir = await mkdtemp(join(tmpdir(), 'holdline-bench-'))
-  const server = launch('../src/server.ts', [], dir)
+  const server = launch(dir)
   try {
     const url = await new Promise<string>((resolve, reject) => {
       // The log is read to its end: a full pipe would stop the service.
@@ -56,7 +45,7 @@ async function measureHttp (load: Load): Promise<Measure> {
       })
       server.once('exit', () => { reject(new Error('The service did not start')) })
     })
-    return await run('turn-client.ts', [url, ...formatLoad(load)])
+    return await runClient(locate('turn-client.ts'), [url, ...formatLoad(load)])
   } finally {
     if (server.exitCode === null) {
       server.kill('SIGTERM')
@@ -64,10 +53,6 @@ async function measureHttp (load: Load): Promise<Measure> {
     }
     await rm(dir, { recursive: true })
   }
-}
-
-function median (measures: readonly Measure[], key: keyof Measure): number {
-  return measures.map(measure => measure[key]).sort((a, b) => a - b)[Math.floor(measures.length / 2)] ?? Number.NaN
 }
 
 /** Turns over HTTP against the bare graph. */

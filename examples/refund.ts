@@ -9,6 +9,8 @@ const State = Annotation.Root({ ...MessagesAnnotation.spec, amount: Annotation<n
 
 const say = (text: string) => ({ messages: [new AIMessage(text)] })
 
+const refuse = () => ({ amount: 0, ...say('Nothing was refunded.') })
+
 /** How much, if anything was asked for. */
 function read ({ messages }: typeof State.State) {
   const amount = Number(/^refund (\d+)$/i.exec(messages.at(-1)?.text ?? '')?.[1])
@@ -18,12 +20,13 @@ function read ({ messages }: typeof State.State) {
 /** A question in a form that says what it is about; it is answered by "yes" or "no". */
 function ask ({ amount }: typeof State.State) {
   const answer = interrupt({ type: 'approval_request', tool_name: 'refund', args: { amount }, description: `Refund ${amount} euros` })
-  return answer === 'yes' ? {} : { amount: 0, ...say('Nothing was refunded.') }
+  return answer === 'yes' ? {} : refuse()
 }
 
-/** A question in plain words; what the person answers is what comes back. */
+/** A question in plain words; what the person answers is what comes back, "no" where they say no or nothing for too long. */
 function explain () {
-  return { paidFor: String(interrupt('What for? It will stand on the receipt.')) }
+  const answer = interrupt('What for? It will stand on the receipt.')
+  return answer === 'no' ? refuse() : { paidFor: String(answer) }
 }
 
 function pay ({ amount, paidFor }: typeof State.State) {
@@ -35,5 +38,5 @@ export const graph = new StateGraph(State)
   .addEdge(START, 'read')
   .addConditionalEdges('read', ({ amount }) => amount > 0 ? 'ask' : END, ['ask', END])
   .addConditionalEdges('ask', ({ amount }) => amount > 0 ? 'explain' : END, ['explain', END])
-  .addEdge('explain', 'pay')
+  .addConditionalEdges('explain', ({ amount }) => amount > 0 ? 'pay' : END, ['pay', END])
   .addEdge('pay', END)

@@ -13,7 +13,14 @@ t.test('with the agent on a LangGraph server', async t => {
     t.match(await app.say('hello'), { status: 200, body: { status: 'completed', message: /^You said: hello/ } })
     const { body } = await app.say('what did I say first?')
     t.match(body.message, /"hello"/)
-    t.match((await app.get(`/api/sessions/${body.session_id}/messages`)).body.messages ?? [], [])
+    const { messages } = (await app.get(`/api/sessions/${body.session_id}/messages`)).body
+    t.match(messages, [
+      { role: 'user', content: 'hello' },
+      { role: 'assistant', content: /^You said: hello/ },
+      { role: 'user', content: 'what did I say first?' },
+      { role: 'assistant', content: body.message }
+    ])
+    t.equal(messages.length, 4)
     t.match((await app.get('/health')).body, { status: 'healthy', agent: { type: 'remote' } })
   })
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import { skip, Talk, type AgentScript, type MakeAgent } from './agent-talk.ts'
+import type { MakeAgent } from './agent-script.ts'
+import { readAnswer, readCallIds, refusal, skip, Talk } from './agent-talk.ts'
 
-const failed = { name: 'ServiceError', code: 'AGENT_FAILED' }
+const failed = refusal('AGENT_FAILED')
 
 /** What `Agent` promises about runs that fail, or that are ended. */
 export function testAgentFailures (t: Test, makeAgent: MakeAgent): void {
@@ -10,7 +11,7 @@ export function testAgentFailures (t: Test, makeAgent: MakeAgent): void {
   testEndedRuns(t, makeAgent)
 }
 
-type Trick = Exclude<{ [K in keyof AgentScript]: AgentScript[K] extends string | undefined ? K : never }[keyof AgentScript], undefined>
+type Trick = 'fail' | 'failAfterTool' | 'failAfterYes' | 'failInTool' | 'hang' | 'hangAfterYes'
 
 /** A test of an agent that can be made to do this. */
 function testIf (t: Test, makeAgent: MakeAgent, trick: Trick, title: string, run: (t: Test, talk: Talk, message: string) => Promise<void>): void {
@@ -24,8 +25,8 @@ function testIf (t: Test, makeAgent: MakeAgent, trick: Trick, title: string, run
 
 function testFailedRuns (t: Test, makeAgent: MakeAgent): void {
   for (const isFirst of [true, false]) {
-    testIf(t, makeAgent, 'fail', `after a model that failed, in the ${isFirst ? 'first' : 'second'} turn, the message is not in the thread`, async (t, talk, fail) => {
-      if (!isFirst) await talk.say(talk.script.hello)
+    testIf(t, makeAgent, 'fail', `after a step that failed, in the ${isFirst ? 'first' : 'second'} turn, the message is not in the thread`, async (t, talk, fail) => {
+      if (!isFirst) await talk.greet()
       const before = await talk.said()
       const messageId = randomUUID()
       await t.rejects(talk.say(fail, { messageId }), failed)
@@ -36,7 +37,7 @@ function testFailedRuns (t: Test, makeAgent: MakeAgent): void {
   }
 
   testIf(t, makeAgent, 'failAfterTool', 'after a failure the result of a tool that ran is in the thread, the message is not', async (t, talk, failAfterTool) => {
-    await talk.say(talk.script.hello)
+    await talk.greet()
     const before = await talk.said()
     await t.rejects(talk.say(failAfterTool), failed)
     t.match((await talk.said()).slice(before.length), [/^assistant calls /, /^tool: /])
@@ -44,19 +45,23 @@ function testFailedRuns (t: Test, makeAgent: MakeAgent): void {
     await talk.expectFit(t)
   })
 
-  testIf(t, makeAgent, 'failAfterYes', 'a yes is used up by a model that fails after the tool ran', async (t, talk, failAfterYes) => {
+  testIf(t, makeAgent, 'failAfterYes', 'a yes is used up by a step that fails behind it', async (t, talk, failAfterYes) => {
     await talk.say(failAfterYes)
-    const ids = (await talk.question()).actions.map(action => action.toolCallId)
-    await t.rejects(talk.decide([{ type: 'approve' }]), failed)
-    t.equal(await talk.agent.haveResults(talk.threadId, ids), true)
-    t.match((await talk.said()).at(-1), /^tool: /)
+    const question = await talk.question()
+    const before = await talk.said()
+    await t.rejects(talk.decideAll({ type: 'approve' }), failed)
+    const ids = readCallIds(question)
+    t.equal(await talk.agent.haveResults(talk.threadId, ids), !ids.includes(''), 'only of calls it is known that they happened')
+    t.match((await talk.said()).slice(before.length), ids.flatMap(id => id === '' ? [] : /^tool: /))
+    t.equal((await talk.said()).length, before.length + ids.filter(id => id !== '').length)
     await talk.expectFit(t)
+    await t.rejects(talk.decideAll({ type: 'approve' }, { question }), refusal('APPROVAL_NOT_PENDING'))
   })
 
   testIf(t, makeAgent, 'failInTool', 'a yes is used up by a tool that fails: it is not asked for again', async (t, talk, failInTool) => {
     await talk.say(failInTool)
     // Whether the failure of a tool ends the run is the graph's own choice.
-    await talk.decide([{ type: 'approve' }]).catch((error: unknown) => { t.match(error, failed) })
+    await talk.decideAll({ type: 'approve' }).catch((error: unknown) => { t.match(error, failed) })
     t.match(await talk.said(), [/^user: /, /^assistant calls /, /^tool: /])
     await talk.expectFit(t)
   })
@@ -69,14 +74,17 @@ function testEndedRuns (t: Test, makeAgent: MakeAgent): void {
     const talk = await Talk.start(t, makeAgent)
     await t.rejects(talk.say(talk.script.hello, { signal: AbortSignal.abort(reason) }), reason)
     t.same(await talk.said(), [])
-    await talk.say(talk.script.ask('milk'))
+    t.equal(await talk.agent.pending(talk.threadId), undefined)
+    await talk.ask()
     const question = await talk.question()
-    await t.rejects(talk.decide([{ type: 'approve' }], { signal: AbortSignal.abort(reason) }), reason)
+    await t.rejects(talk.decideAll({ type: 'approve' }, { signal: AbortSignal.abort(reason) }), reason)
     t.same(await talk.question(), question)
+    await talk.allow()
+    await talk.expectFit(t)
   })
 
   testIf(t, makeAgent, 'hang', 'a run that its signal ends throws the reason, and its message is not in the thread', async (t, talk, hang) => {
-    await talk.say(talk.script.hello)
+    await talk.greet()
     const before = await talk.said()
     const [abort, hanging] = [new AbortController(), talk.under.hanging()]
     const turn = talk.say(hang, { signal: abort.signal })
@@ -87,19 +95,19 @@ function testEndedRuns (t: Test, makeAgent: MakeAgent): void {
     await talk.expectFit(t)
   })
 
-  testIf(t, makeAgent, 'hangInTool', 'an answer that is cut off while its tool runs leaves the question, and another answer counts', async (t, talk, hangInTool) => {
-    await talk.say(hangInTool)
+  testIf(t, makeAgent, 'hangAfterYes', 'a yes that is cut off before anything came of it leaves the question, and another answer counts', async (t, talk, hangAfterYes) => {
+    await talk.say(hangAfterYes)
     const question = await talk.question()
     const [abort, hanging] = [new AbortController(), talk.under.hanging()]
-    const resumed = talk.decide([{ type: 'approve' }], { signal: abort.signal })
+    const resumed = talk.decideAll({ type: 'approve' }, { signal: abort.signal })
     await hanging
     abort.abort(reason)
     await t.rejects(resumed, reason)
     t.same(await talk.question(), question)
-    t.equal(await talk.agent.haveResults(talk.threadId, question.actions.map(action => action.toolCallId)), false)
+    t.equal(await talk.agent.haveResults(talk.threadId, readCallIds(question)), false)
     const again = await talk.reopen()
     t.same(await again.question(), question)
-    t.match((await again.decide([{ type: 'reject', message: 'too late' }])).at(-1), { type: 'answer', text: /too late/ })
+    t.ok(readAnswer(await again.decideAll({ type: 'reject', message: 'too late' })).includes(talk.script.refused('too late')))
     await again.expectFit(t)
   })
 }

@@ -1,50 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Agent, AgentEvent, Decision, Question } from '../../src/agent/agent.ts'
+import type { AgentScript, AgentUnderTest, MakeAgent } from './agent-script.ts'
 
-/** What the agent under test does at which message; what it cannot be made to do is left out, and not tested. */
-export interface AgentScript {
-  /** Answered at once, in text alone. */
-  readonly hello: string
-  /** Answered with the person's first message of the thread in it. */
-  readonly recall: string
-  /** Makes the agent run a tool that nobody is asked about, and then answer. */
-  readonly useTool?: string
-  /** Makes the agent ask about one call of `tool` with the arguments `{ text }`; allowed, it answers with the text in it. */
-  readonly ask: (text: string) => string
-  readonly tool: string
-  readonly allowedDecisions: readonly string[]
-  /** Makes the agent ask about two calls at once, in this order. */
-  readonly askTwo?: (first: string, second: string) => string
-  /** Makes the agent ask; allowed, it asks once more. */
-  readonly askAgain?: string
-  /** Makes the model fail. */
-  readonly fail?: string
-  /** The same, after the result of a tool that nobody is asked about. */
-  readonly failAfterTool?: string
-  /** Makes the agent ask; allowed, the tool runs, and then the model fails. */
-  readonly failAfterYes?: string
-  /** Makes the agent ask; allowed, the tool fails. */
-  readonly failInTool?: string
-  /** Makes the model hang, whatever its signal says. */
-  readonly hang?: string
-  /** Makes the agent ask; allowed, the tool hangs. */
-  readonly hangInTool?: string
+/** How a run is run. */
+interface RunOptions {
+  readonly signal?: AbortSignal
+  readonly wantsTokens?: boolean
 }
-
-/** The agent under test, and its data. */
-export interface AgentUnderTest {
-  readonly script: AgentScript
-  /** Each call is another agent on the same data: as after a restart. */
-  readonly open: () => Promise<Agent>
-  /** Resolves when something hangs that was not hanging before the call. */
-  readonly hanging: () => Promise<void>
-  /** What the agent does not keep, as a reason to skip the tests of it. */
-  readonly lacks: { readonly tokens?: string, readonly mixedDecisions?: string, readonly toolSchemas?: string }
+interface SayOptions extends RunOptions {
+  readonly messageId?: string
 }
-
-/** Makes the agent of one test. */
-export type MakeAgent = (t: Test) => Promise<AgentUnderTest>
+interface DecideOptions extends RunOptions {
+  /** The one that waits, if not given. */
+  readonly question?: Question
+}
 
 /** An agent and a thread of its own, for one test. */
 export class Talk {
@@ -67,13 +37,30 @@ export class Talk {
     return this.under.script
   }
 
+  /** What is asked about. */
+  get thing (): string {
+    return this.script.things[0]
+  }
+
   /** The same thread, as another agent on the same data sees it. */
   async reopen (): Promise<Talk> {
     return new Talk(this.under, await this.under.open(), this.threadId)
   }
 
-  async say (text: string, { messageId = randomUUID(), signal = AbortSignal.timeout(60_000), wantsTokens = false } = {}): Promise<AgentEvent[]> {
+  async say (text: string, options: SayOptions = {}): Promise<AgentEvent[]> {
+    const { messageId = randomUUID(), signal = AbortSignal.timeout(60_000), wantsTokens = false } = options
     return await collect(this.agent.turn({ threadId: this.threadId, text, messageId, person: PERSON, signal, wantsTokens }))
+  }
+
+  /** Says hello, and what it takes to get an answer; the events of the run that answers. */
+  async greet (options: SayOptions = {}): Promise<AgentEvent[]> {
+    const events = await this.say(this.script.hello, options)
+    return this.script.asksAtHello ? await this.allow(options) : events
+  }
+
+  /** Makes the agent ask about `thing`. */
+  async ask (options: SayOptions = {}): Promise<AgentEvent[]> {
+    return await this.say(this.script.ask(this.thing), options)
   }
 
   /** What the thread waits with. */
@@ -83,13 +70,30 @@ export class Talk {
     return question
   }
 
-  async decide (
-    decisions: readonly Decision[],
-    { question, signal = AbortSignal.timeout(60_000), wantsTokens = false }: { question?: Question, signal?: AbortSignal, wantsTokens?: boolean } = {}
-  ): Promise<AgentEvent[]> {
+  async decide (decisions: readonly Decision[], options: DecideOptions = {}): Promise<AgentEvent[]> {
+    const { question, signal = AbortSignal.timeout(60_000), wantsTokens = false } = options
     const asked = question ?? await this.question()
     this.agent.checkDecisions(asked, decisions)
     return await collect(this.agent.resume({ threadId: this.threadId, question: asked, decisions, person: PERSON, signal, wantsTokens }))
+  }
+
+  /** The same decision about every action. */
+  async decideAll (decision: Decision, options: DecideOptions = {}): Promise<AgentEvent[]> {
+    const { actions } = options.question ?? await this.question()
+    return await this.decide(actions.map(() => decision), options)
+  }
+
+  /** Says yes to each of the questions that the script tells of; the events of the last run. */
+  async allow (options: RunOptions = {}): Promise<AgentEvent[]> {
+    let events: AgentEvent[] = []
+    for (const { length } of this.script.questions(this.thing)) {
+      events = await this.decide(Array.from({ length }, () => ({ type: 'approve' })), options)
+    }
+    return events
+  }
+
+  async dismiss (question: Question, reason: string): Promise<void> {
+    await this.agent.dismiss({ threadId: this.threadId, question, reason, person: PERSON, signal: AbortSignal.timeout(60_000) })
   }
 
   /** Every message as `role: text`, or `role calls tool`. */
@@ -105,16 +109,21 @@ export class Talk {
     const answered = new Set(messages.map(message => message.toolCallId))
     t.same(messages.flatMap(message => message.toolCalls).filter(call => !answered.has(call.id)), [], 'every call has a result')
     t.same(messages.filter((message, index) => message.role === 'user' && messages[index + 1]?.role === 'user'), [], 'every message has its answer')
-    t.match((await this.say(this.script.hello)).at(-1), { type: 'answer' }, 'the next message is answered')
+    t.match((await this.greet()).at(-1), { type: 'answer' }, 'the next message is answered')
   }
 }
 
 /** On whose behalf everything runs. */
-export const PERSON = { platform: 'api', userId: 'api_ann', name: 'Ann' }
+const PERSON = { platform: 'api', userId: 'api_ann', name: 'Ann' }
 
 /** Says aloud what is not tested, and why. */
 export function skip (t: Test, reason: string): void {
   t.plan(0, reason)
+}
+
+/** What a refusal is, by its code. */
+export function refusal (code: string): { name: string, code: string } {
+  return { name: 'ServiceError', code }
 }
 
 /** The tokens behind the last result of a tool. */
@@ -128,6 +137,11 @@ export function readAnswer (events: readonly AgentEvent[]): string {
   const last = events.at(-1)
   if (last?.type !== 'answer') throw new Error(`The turn ended with ${last?.type}`)
   return last.text
+}
+
+/** Which tool calls a question is about; an empty id stands for what is none. */
+export function readCallIds ({ actions }: Question): string[] {
+  return actions.map(action => action.toolCallId)
 }
 
 async function collect (events: AsyncIterable<AgentEvent>): Promise<AgentEvent[]> {

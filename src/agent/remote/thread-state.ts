@@ -58,14 +58,15 @@ export function parseState (value: unknown): ThreadState {
     next,
     interrupts: asking.flatMap(({ name, interrupts = [] }) => interrupts.map(({ id, interrupt_id: old, value }) => ({ id: id ?? old ?? '', value, node: name }))),
     isPoisoned: asking.some(({ error }) => error !== null && error !== undefined),
-    isOfRun: isJsonObject(metadata) && metadata.source === 'loop',
+    isOfRun: next.length === 0 && isJsonObject(metadata) && metadata.source === 'loop',
     checkpoint: typeof checkpoint?.checkpoint_id === 'string' ? readCheckpoint(checkpoint) : undefined
   }
 }
 
 /** What a thread waits with; undefined if it does not. */
 export function readPending ({ interrupts, messages }: ThreadState): Question | undefined {
-  const asked = messages.findLast(message => isAiMessage(message))
+  // Of this turn: what was said before the person's message has been answered already, and its tool calls have been made.
+  const asked = messages.slice(messages.findLastIndex(message => message.type === 'human') + 1).findLast(message => isAiMessage(message))
   return readQuestion({ interrupts, toolCalls: asked?.tool_calls ?? [], text: asked?.text ?? '', messageCount: messages.length })
 }
 
