@@ -115,9 +115,9 @@ export class LangGraphAgent implements Agent {
   }
 
   async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
-    const { values, metadata } = await this.#readState(threadId)
+    const { values, metadata, next } = await this.#readState(threadId)
     // What is no tool call took effect if the run came to its end by itself, and was not repaired.
-    if (toolCallIds.includes('') && metadata?.source !== 'loop') return false
+    if (toolCallIds.includes('') && (next.length > 0 || metadata?.source !== 'loop')) return false
     return haveResults(readMessages(values), toolCallIds.filter(id => id !== ''))
   }
 

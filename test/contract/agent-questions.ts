@@ -74,7 +74,7 @@ function testOldQuestions (t: Test, makeAgent: MakeAgent): void {
       for (let index = 0; index < before; index++) await talk.decideAll({ type: 'approve' })
       const question = await talk.question()
       await talk.dismiss(question, 'nobody answered')
-      const expected = [`user: ${talk.script.ask(talk.thing)}`, ...talk.script.dismissed('nobody answered')]
+      const expected = [`user: ${talk.script.ask(talk.thing)}`, ...talk.script.dismissed('nobody answered', before)]
       const said = await talk.said()
       t.match(said, expected)
       t.equal(said.length, expected.length)

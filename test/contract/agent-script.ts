@@ -44,8 +44,8 @@ export interface AgentScript {
   readonly resumeNo: (reason: string) => unknown
   /** Values that the graph would refuse as an answer to the first question. */
   readonly misfits: readonly unknown[]
-  /** What `Talk.said` has behind the person's message once one of its questions was dismissed. */
-  readonly dismissed: (reason: string) => readonly (string | RegExp)[]
+  /** What `Talk.said` has behind the person's message once this one of its questions, from 0, was dismissed. */
+  readonly dismissed: (reason: string, question: number) => readonly (string | RegExp)[]
   readonly askTwo?: AskedTwice
   /** Makes the agent ask; allowed, it asks once more. */
   readonly askAgain?: string
