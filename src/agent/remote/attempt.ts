@@ -51,6 +51,7 @@ export class Story {
   readonly #speakers: Speakers
   readonly #humanId: string | undefined
   #narration: Narration | undefined
+  #hasBegun = false
 
   /** `before`: what was in the thread. Where that is not known, the run's own message `humanId` tells it: what comes behind it is new. */
   constructor ({ wantsTokens = false }: RunRequest, speakers: Speakers, { before, humanId }: { before?: readonly BaseMessage[], humanId?: string }) {
@@ -60,6 +61,11 @@ export class Story {
     if (before !== undefined) this.#narration = new Narration({ before, wantsTokens, speakers })
   }
 
+  /** Whether the server reported anything of the run. */
+  get hasBegun (): boolean {
+    return this.#hasBegun
+  }
+
   /** What the agent said. */
   get said (): Narration['said'] {
     return this.#narration?.said ?? []
@@ -67,6 +73,7 @@ export class Story {
 
   /** What a piece of the run's report tells. */
   * read ({ event, data }: RunPart): Generator<AgentEvent> {
+    this.#hasBegun = true
     const piece = event === 'messages' ? readPiece(data) : undefined
     if (piece !== undefined) yield * this.#narration?.hear(piece.chunk, piece.node) ?? []
     // An interrupt comes as a state without anything else.

@@ -86,7 +86,7 @@ export class RemoteAgent implements Agent {
 
   async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
     const state = await this.#read(threadId)
-    return state === undefined ? undefined : describeReply(state.messages, messageId, readPending(state), state.next.length === 0)
+    return state === undefined ? undefined : describeOutcome(state, messageId)
   }
 
   async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
@@ -135,9 +135,15 @@ export class RemoteAgent implements Agent {
       try {
         return yield * this.#run(server, threadId, attempt)
       } catch (error) {
-        // Another run is under way, by no doing of this process: a crash left it.
-        if (isFirst && isStatus(error, 409, 422) && await this.#settle(threadId).catch(rethrowAsServiceError)) continue
-        await this.#keepFit(threadId, attempt, signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run'))
+        // Another run is under way, by no doing of this process: a crash left it. It may be that of this very message.
+        const isRefused = !attempt.story.hasBegun && isStatus(error, 409, 422)
+        if (isRefused && isFirst) {
+          const reply = await this.#settle(threadId, attempt.failure.humanId).catch(rethrowAsServiceError)
+          if (reply === undefined) continue
+          return yield reply
+        }
+        // What was refused left nothing behind: all that the thread holds is another's.
+        if (!isRefused) await this.#keepFit(threadId, attempt, signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run'))
         signal.throwIfAborted()
         rethrowAsServiceError(error)
       }
@@ -163,12 +169,13 @@ export class RemoteAgent implements Agent {
     yield * story.end(state.messages)
   }
 
-  /** Ends what a crash left running on a thread, and mends what it left there. Resolves to whether anything ran. */
-  async #settle (threadId: string): Promise<boolean> {
-    const hasRun = await endRuns(this.#server, threadId, this.#options.leftOverMs)
+  /** Ends what a crash left running on a thread, and mends what it left there. Resolves to what the message came to, if a run of it ended well. */
+  async #settle (threadId: string, humanId?: string): Promise<AgentEvent | undefined> {
+    await endRuns(this.#server, threadId, this.#options.leftOverMs)
     const state = await this.#server.readState(threadId)
     if (state !== undefined && !isFit(state)) await mendThread(this.#server, threadId, state)
-    return hasRun
+    else if (state?.isOfRun === true && humanId !== undefined) return describeOutcome(state, humanId)
+    return undefined
   }
 
   /** After a run that failed or was ended: nothing goes on, and the thread is fit for the next message. */
@@ -185,4 +192,9 @@ export class RemoteAgent implements Agent {
   async #read (threadId: string): Promise<ThreadState | undefined> {
     return await this.#server.readState(deriveThreadId(threadId)).catch(rethrowAsServiceError)
   }
+}
+
+/** What the turn of a message came to, as far as its thread tells. */
+function describeOutcome (state: ThreadState, messageId: string): AgentEvent | undefined {
+  return describeReply(state.messages, messageId, readPending(state), state.next.length === 0)
 }
