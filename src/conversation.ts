@@ -113,9 +113,12 @@ export class Conversation {
     })
   }
 
-  /** Refuses new turns, gives those that are under way `graceMs` to finish, then cancels them with SERVICE_STOPPING. Resolves when none is left. */
-  async drain (graceMs: number): Promise<void> {
-    await this.#underWay.drain(graceMs)
+  /**
+   * Refuses new turns, gives those that are under way `graceMs` to finish, then cancels them with SERVICE_STOPPING, and gives up after `stopMs` more.
+   * Resolves when none is left.
+   */
+  async drain (graceMs: number, stopMs = graceMs): Promise<void> {
+    await this.#underWay.drain(graceMs, stopMs)
   }
 
   /** Undefined if the session ended before its turn came. */

@@ -11,30 +11,24 @@ const SETTLE_MS = 1000
 
 /**
  * Ends whatever runs on a thread, so that it can be changed: a run whose turn is over, one that a crash of this service left, one that a crash of the
- * server left as running although nothing runs. Resolves to whether there was any.
+ * server left as running although nothing runs.
  *
  * *Promise.* The results of tools stay, also those of a run that has to be deleted.
  *
  * *Not promised.* That a step which ignores that it was cancelled does nothing more.
  */
-export async function endRuns (server: LangGraphServer, threadId: string, patienceMs: number): Promise<boolean> {
+export async function endRuns (server: LangGraphServer, threadId: string): Promise<void> {
   let runs = await server.listActiveRuns(threadId)
-  if (runs.length === 0) return false
-  if (patienceMs > 0) {
-    server.log.warn({ runs: runs.length }, 'A run of the LangGraph server was still under way; it is waited for')
-    runs = await waitForRuns(server, threadId, patienceMs)
-  }
   await Promise.all(runs.map(run => server.cancelRun(threadId, run, END_MS)))
   if (runs.length > 0) runs = await waitForRuns(server, threadId, SETTLE_MS)
   if (runs.length > 0) {
     server.log.warn({ runs }, 'A run of the LangGraph server does not end, as after a crash of the server; it is deleted')
     await deleteRuns(server, threadId, runs)
   }
-  return true
 }
 
-/** Those that have not ended by then. */
-async function waitForRuns (server: LangGraphServer, threadId: string, patienceMs: number): Promise<string[]> {
+/** The runs of a thread that have not ended by then. */
+export async function waitForRuns (server: LangGraphServer, threadId: string, patienceMs: number): Promise<string[]> {
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     const runs = await server.listActiveRuns(threadId)
     if (runs.length === 0 || waitedMs >= patienceMs) return runs

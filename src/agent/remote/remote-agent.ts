@@ -4,20 +4,16 @@ import type {
   TurnRequest
 } from '../agent.ts'
 import { checkDecisions, parseResume } from '../approvals.ts'
-import { describeReply } from '../events.ts'
 import { formatMessage, sumUsage } from '../messages.ts'
 import { findOpenCalls, haveResults } from '../tool-results.ts'
 import { listSpeakers, prepareResume, prepareTurn, type Attempt } from './attempt.ts'
 import { readRunFailure, RemoteFailure, rethrowAsServiceError } from './failure.ts'
 import { KnownThreads } from './known-threads.ts'
-import { endRuns } from './left-over.ts'
 import { isStatus, type LangGraphServer } from './server.ts'
+import { describeOutcome, findOutcome, ThreadCare } from './thread-care.ts'
 import { deriveThreadId } from './thread-id.ts'
-import { endOpenCalls, isFit, mendThread, repairThread } from './thread-repair.ts'
+import { endOpenCalls, isFit } from './thread-repair.ts'
 import { readPending, type ThreadState } from './thread-state.ts'
-
-/** How long a caller whose time is up waits for the run to be cancelled and the thread to be repaired; what is not done by then, `pending` does. */
-const REPAIR_MS = 6000
 
 /** What the agent of a LangGraph server may be told. */
 export interface RemoteAgentOptions {
@@ -32,14 +28,16 @@ export interface RemoteAgentOptions {
 export class RemoteAgent implements Agent {
   readonly description: AgentDescription
   readonly #server: LangGraphServer
-  readonly #options: Required<RemoteAgentOptions>
+  readonly #options: Required<Omit<RemoteAgentOptions, 'leftOverMs'>>
+  readonly #care: ThreadCare
   readonly #known = new KnownThreads()
   readonly #speakers = listSpeakers()
 
   constructor (server: LangGraphServer, { maxSteps, leftOverMs = 10_000, newId = randomUUID }: RemoteAgentOptions = {}) {
     this.description = { kind: 'remote', name: server.assistantId }
     this.#server = server
-    this.#options = { maxSteps, leftOverMs, newId }
+    this.#options = { maxSteps, newId }
+    this.#care = new ThreadCare(server, leftOverMs)
   }
 
   /** The conversations are the server's: whether it is there shows in the turn. */
@@ -65,32 +63,29 @@ export class RemoteAgent implements Agent {
       return
     }
     signal.throwIfAborted()
-    await endOpenCalls(this.#server.within(signal), deriveThreadId(threadId), reason).catch((error: unknown) => {
-      signal.throwIfAborted()
-      rethrowAsServiceError(error)
-    })
+    await this.#care.endQuestion(deriveThreadId(threadId), reason, signal).catch(rethrowUnless(signal))
   }
 
-  async pending (threadId: string): Promise<Question | undefined> {
+  async pending (threadId: string, signal?: AbortSignal): Promise<Question | undefined> {
     const remoteId = deriveThreadId(threadId)
-    let state = await this.#read(threadId)
+    let state = await this.#read(threadId, signal)
     if (state === undefined && this.#known.delete(remoteId)) {
       this.#server.log.warn({ thread_id: threadId }, 'The LangGraph server no longer has a conversation; it begins anew')
     }
     if (state !== undefined && !isFit(state)) {
-      await this.#settle(remoteId).catch(rethrowAsServiceError)
-      state = await this.#read(threadId)
+      await this.#care.settle(remoteId, signal).catch(rethrowUnless(signal))
+      state = await this.#read(threadId, signal)
     }
     return state === undefined ? undefined : readPending(state)
   }
 
-  async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
-    const state = await this.#read(threadId)
+  async findReply (threadId: string, messageId: string, signal?: AbortSignal): Promise<AgentEvent | undefined> {
+    const state = await this.#read(threadId, signal)
     return state === undefined ? undefined : describeOutcome(state, messageId)
   }
 
-  async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
-    const state = await this.#read(threadId)
+  async haveResults (threadId: string, toolCallIds: readonly string[], signal?: AbortSignal): Promise<boolean> {
+    const state = await this.#read(threadId, signal)
     // What is no tool call took effect if the run came to its end by itself, and was not repaired.
     if (toolCallIds.includes('') && state?.isOfRun !== true) return false
     return haveResults(state?.messages ?? [], toolCallIds.filter(id => id !== ''))
@@ -105,13 +100,14 @@ export class RemoteAgent implements Agent {
     return parseResume(question, resume)
   }
 
-  async history (threadId: string): Promise<Message[]> {
-    return ((await this.#read(threadId))?.messages ?? []).flatMap(message => formatMessage(message) ?? [])
+  async history (threadId: string, signal?: AbortSignal): Promise<Message[]> {
+    return ((await this.#read(threadId, signal))?.messages ?? []).flatMap(message => formatMessage(message) ?? [])
   }
 
   async forget (threadId: string): Promise<void> {
     const remoteId = deriveThreadId(threadId)
     this.#known.delete(remoteId)
+    await this.#care.ready(remoteId)
     await this.#server.deleteThread(remoteId).catch(rethrowAsServiceError)
   }
 
@@ -128,22 +124,21 @@ export class RemoteAgent implements Agent {
     const server = this.#server.within(signal)
     for (let isFirst = true; ; isFirst = false) {
       signal.throwIfAborted()
-      const attempt = await prepare(server, threadId).catch((error: unknown) => {
-        signal.throwIfAborted()
-        return rethrowAsServiceError(error)
-      })
+      const attempt = await prepare(server, threadId).catch(rethrowUnless(signal))
       try {
         return yield * this.#run(server, threadId, attempt)
       } catch (error) {
         // Another run is under way, by no doing of this process: a crash left it. It may be that of this very message.
         const isRefused = !attempt.story.hasBegun && isStatus(error, 409, 422)
         if (isRefused && isFirst) {
-          const reply = await this.#settle(threadId, attempt.failure.humanId).catch(rethrowAsServiceError)
+          await this.#care.settle(threadId, signal).catch(rethrowUnless(signal))
+          const reply = await findOutcome(server, threadId, attempt.failure.humanId).catch(rethrowUnless(signal))
           if (reply === undefined) continue
           return yield reply
         }
         // What was refused left nothing behind: all that the thread holds is another's.
-        if (!isRefused) await this.#keepFit(threadId, attempt, signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run'))
+        const isCutOff = signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run')
+        if (!isRefused) await this.#care.keepFit(threadId, { ...attempt.failure, isCutOff }, signal)
         signal.throwIfAborted()
         rethrowAsServiceError(error)
       }
@@ -169,32 +164,18 @@ export class RemoteAgent implements Agent {
     yield * story.end(state.messages)
   }
 
-  /** Ends what a crash left running on a thread, and mends what it left there. Resolves to what the message came to, if a run of it ended well. */
-  async #settle (threadId: string, humanId?: string): Promise<AgentEvent | undefined> {
-    await endRuns(this.#server, threadId, this.#options.leftOverMs)
-    const state = await this.#server.readState(threadId)
-    if (state !== undefined && !isFit(state)) await mendThread(this.#server, threadId, state)
-    else if (state?.isOfRun === true && humanId !== undefined) return describeOutcome(state, humanId)
-    return undefined
-  }
-
-  /** After a run that failed or was ended: nothing goes on, and the thread is fit for the next message. */
-  async #keepFit (threadId: string, { failure }: Attempt, isCutOff: boolean): Promise<void> {
-    const server = this.#server.within(AbortSignal.timeout(REPAIR_MS))
-    try {
-      await endRuns(server, threadId, 0)
-      await repairThread(server, threadId, { ...failure, isCutOff })
-    } catch (error) {
-      this.#server.log.warn({ err: error }, 'A conversation on the LangGraph server could not be made fit after a failed run; the next message tries again')
-    }
-  }
-
-  async #read (threadId: string): Promise<ThreadState | undefined> {
-    return await this.#server.readState(deriveThreadId(threadId)).catch(rethrowAsServiceError)
+  async #read (threadId: string, signal?: AbortSignal): Promise<ThreadState | undefined> {
+    const remoteId = deriveThreadId(threadId)
+    await this.#care.ready(remoteId, signal)
+    const server = signal === undefined ? this.#server : this.#server.within(signal)
+    return await server.readState(remoteId).catch(rethrowUnless(signal))
   }
 }
 
-/** What the turn of a message came to, as far as its thread tells. */
-function describeOutcome (state: ThreadState, messageId: string): AgentEvent | undefined {
-  return describeReply(state.messages, messageId, readPending(state), state.next.length === 0)
+/** Throws the reason of a signal that has ended, else what the callers of an agent know. */
+function rethrowUnless (signal: AbortSignal | undefined): (error: unknown) => never {
+  return error => {
+    signal?.throwIfAborted()
+    return rethrowAsServiceError(error)
+  }
 }
