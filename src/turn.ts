@@ -1,6 +1,5 @@
 import type { AgentEvent, Decision } from './agent/agent.ts'
 import { listApproved } from './agent/approvals.ts'
-import { runWithDeadline } from './deadline.ts'
 import { logDecision, type Route } from './decision-log.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
@@ -23,7 +22,7 @@ export interface TurnOptions extends TurnSessionOptions {
 /** What a turn is about, and how it ends from outside. */
 export interface TurnContext extends TurnAsker {
   readonly session: Session
-  /** Its reason is what the turn then throws. */
+  /** Ends with the turn's time, too; its reason is what the turn then throws. */
   readonly stop: AbortSignal
   readonly log: Log
 }
@@ -59,7 +58,7 @@ export class Turn {
     this.#options = options
     this.#session = new TurnSession(options, session, log)
     this.#stop = stop
-    this.#keyed = new KeyedMessage(options, key)
+    this.#keyed = new KeyedMessage(options, key, stop)
     this.#watch = watch
     this.#startedAtMs = options.now()
   }
@@ -148,12 +147,13 @@ export class Turn {
     let last: AgentEvent | undefined
     this.#watch?.began(this.#session.current, this.#session.notice === undefined ? '' : `${this.#session.notice}\n\n`)
     try {
-      const run = runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
-        for await (const event of start(signal)) {
+      const follow = async (): Promise<void> => {
+        for await (const event of start(this.#stop)) {
           last = event
           this.#watch?.happened(event)
         }
-      })
+      }
+      const run = follow()
       await Promise.allSettled([run, noted])
       await run
     } catch (error) {

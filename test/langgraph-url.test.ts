@@ -46,3 +46,28 @@ t.test('a server that is down is no reason not to start; messages are told of it
   t.match(log, /ECONNREFUSED/)
   t.notMatch(log, /key-of-ours/)
 })
+
+t.test('a server that takes a conversation and says nothing holds no message beyond its time', async t => {
+  const fake = await FakeLangGraph.start(t, ({ path }) => path.startsWith('/assistants') ? [200, [{}]] : undefined)
+  const app = await startApp(t, { env: { LANGGRAPH_URL: fake.url, AGENT_TIMEOUT_SECONDS: '0.3' } })
+  const startedAt = performance.now()
+  t.match(await app.say('hello'), { status: 504, body: { code: 'AGENT_TIMEOUT' } })
+  t.match(await app.chat({ user_id: 'ann', message: 'hello' }, { 'idempotency-key': 'one' }), { status: 504, body: { code: 'AGENT_TIMEOUT' } })
+  t.ok(performance.now() - startedAt < 3000)
+})
+
+t.test('a turn that waits for such a server can be cancelled', async t => {
+  let ask = () => {}
+  const asked = new Promise<void>(resolve => { ask = resolve })
+  const fake = await FakeLangGraph.start(t, ({ path }) => {
+    if (path.startsWith('/assistants')) return [200, [{}]]
+    ask()
+    return undefined
+  })
+  const app = await startApp(t, { env: { LANGGRAPH_URL: fake.url, AGENT_TIMEOUT_SECONDS: '60' } })
+  const turn = app.say('hello')
+  await asked
+  const [session] = (await app.get('/api/sessions/ann')).body.sessions
+  t.match(await app.request({ method: 'POST', url: `/api/sessions/${session?.session_id}/cancel`, payload: {} }), { status: 200 })
+  t.match(await turn, { status: 409, body: { code: 'TURN_CANCELLED' } })
+})
