@@ -52,6 +52,7 @@ export class Story {
   readonly #humanId: string | undefined
   #narration: Narration | undefined
   #hasBegun = false
+  #hasArrived = false
 
   /** `before`: what was in the thread. Where that is not known, the run's own message `humanId` tells it: what comes behind it is new. */
   constructor ({ wantsTokens = false }: RunRequest, speakers: Speakers, { before, humanId }: { before?: readonly BaseMessage[], humanId?: string }) {
@@ -66,6 +67,11 @@ export class Story {
     return this.#hasBegun
   }
 
+  /** Whether the run got to the thread, which ends with these messages: else its report was cut off, however cleanly it ended. */
+  hasArrived (messages: readonly BaseMessage[]): boolean {
+    return this.#hasArrived || messages.some(message => this.#humanId !== undefined && message.id === this.#humanId)
+  }
+
   /** What the agent said. */
   get said (): Narration['said'] {
     return this.#narration?.said ?? []
@@ -78,6 +84,7 @@ export class Story {
     if (piece !== undefined) yield * this.#narration?.hear(piece.chunk, piece.node) ?? []
     // An interrupt comes as a state without anything else.
     const messages = event === 'values' && isJsonObject(data) ? readRemoteMessages(data) : undefined
+    this.#hasArrived ||= event === 'values' && (this.#humanId === undefined || messages?.some(({ message }) => message.id === this.#humanId) === true)
     if (messages !== undefined) yield * this.see(messages.map(({ message }) => message))
   }
 

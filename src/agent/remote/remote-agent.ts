@@ -9,11 +9,15 @@ import { findOpenCalls, haveResults } from '../tool-results.ts'
 import { listSpeakers, prepareResume, prepareTurn, type Attempt } from './attempt.ts'
 import { readRunFailure, RemoteFailure, rethrowAsServiceError } from './failure.ts'
 import { KnownThreads } from './known-threads.ts'
+import { waitForRuns } from './left-over.ts'
 import { isStatus, type LangGraphServer } from './server.ts'
 import { describeOutcome, findOutcome, ThreadCare } from './thread-care.ts'
 import { deriveThreadId } from './thread-id.ts'
 import { endOpenCalls, isFit } from './thread-repair.ts'
 import { readPending, type ThreadState } from './thread-state.ts'
+
+/** How long a run may take to end after its report has. */
+const END_MS = 1000
 
 /** What the agent of a LangGraph server may be told. */
 export interface RemoteAgentOptions {
@@ -145,7 +149,8 @@ export class RemoteAgent implements Agent {
     }
   }
 
-  async * #run (server: LangGraphServer, threadId: string, { start, story }: Attempt): AsyncGenerator<AgentEvent> {
+  async * #run (server: LangGraphServer, threadId: string, attempt: Attempt): AsyncGenerator<AgentEvent> {
+    const { start, story } = attempt
     let failure: RemoteFailure | undefined
     for await (const part of server.run(threadId, { ...start, wantsTokens: story.wantsTokens, maxSteps: this.#options.maxSteps })) {
       this.#known.add(threadId)
@@ -154,14 +159,24 @@ export class RemoteAgent implements Agent {
       yield * story.read(part)
     }
     if (failure !== undefined) throw failure
-    const state = await server.readState(threadId)
-    if (state === undefined) throw new RemoteFailure('unreadable', 'The thread is gone')
+    const state = await this.#readEnd(server, threadId, attempt)
     const question = readPending(state)
     if (question !== undefined) return yield { type: 'question', question, ...sumUsage(story.said) }
     if (state.next.length > 0) throw new RemoteFailure('run', `The run ended before the graph did, which is to go on with ${state.next.join(', ')}`)
     // A graph may end with calls that it never ran: its provider would refuse the thread from then on.
     if (findOpenCalls(state.messages).length > 0) await endOpenCalls(server, threadId)
     yield * story.end(state.messages)
+  }
+
+  /** The thread after a run. A report that ends is no sign that the run has ended: a proxy may have closed it. */
+  async #readEnd (server: LangGraphServer, threadId: string, { story, failure }: Attempt): Promise<ThreadState> {
+    const state = await server.readState(threadId)
+    const cutOff = new RemoteFailure('connection', 'The report of the run was cut off')
+    if (state === undefined || !story.hasArrived(state.messages)) throw cutOff
+    const isAsking = state.interrupts.length > 0 && state.checkpoint?.checkpoint_id !== failure.question?.checkpoint_id
+    if (state.next.length === 0 || isAsking) return state
+    if ((await waitForRuns(server, threadId, END_MS)).length > 0) throw cutOff
+    return await server.readState(threadId) ?? state
   }
 
   async #read (threadId: string, signal?: AbortSignal): Promise<ThreadState | undefined> {
