@@ -5,11 +5,16 @@ import type { AgentEvent, Person, ResumeRequest, RunRequest, TurnRequest } from 
 import { listApproved } from '../approvals.ts'
 import { isAiMessage } from '../messages.ts'
 import { Narration, type Speakers } from '../narration.ts'
+import { RemoteFailure } from './failure.ts'
+import { waitForRuns } from './left-over.ts'
 import { formatCommand } from './mixed-decisions.ts'
-import type { RunPart, RunStart } from './server.ts'
+import type { LangGraphServer, RunPart, RunStart } from './server.ts'
 import type { Failure } from './thread-repair.ts'
 import { readPending, type ThreadState } from './thread-state.ts'
 import { readPiece, readRemoteMessages } from './wire-messages.ts'
+
+/** How long a run may take to end after its report has. */
+const END_MS = 1000
 
 /** One attempt at a run: what begins it, and what is mended if it comes to nothing. */
 export interface Attempt {
@@ -43,6 +48,17 @@ export function prepareResume (request: ResumeRequest, state: ThreadState | unde
     story: new Story(request, speakers, { before: messages }),
     failure: { answer: { approved: listApproved(question, decisions), messageCount: messages.length }, question: checkpoint }
   }
+}
+
+/** The thread after a run. A report that ends is no sign that the run has ended: a proxy may have closed it. */
+export async function readEnd (server: LangGraphServer, threadId: string, { story, failure }: Attempt): Promise<ThreadState> {
+  const state = await server.readState(threadId)
+  const cutOff = new RemoteFailure('connection', 'The report of the run was cut off')
+  if (state === undefined || !story.hasArrived(state.messages)) throw cutOff
+  const isAsking = state.interrupts.length > 0 && state.checkpoint?.checkpoint_id !== failure.question?.checkpoint_id
+  if (state.next.length === 0 || isAsking) return state
+  if ((await waitForRuns(server, threadId, END_MS)).length > 0) throw cutOff
+  return await server.readState(threadId) ?? state
 }
 
 /** A run as it is told; see `Narration`. */

@@ -53,6 +53,19 @@ export function rethrowAsServiceError (error: unknown): never {
   throw new ServiceError(kind === 'unreadable' ? 'CONVERSATION_UNREADABLE' : 'AGENT_FAILED', { cause: error })
 }
 
+/** Throws the reason of a signal that has ended, else what the callers of an agent know. */
+export function rethrowUnless (signal: AbortSignal | undefined): (error: unknown) => never {
+  return error => {
+    signal?.throwIfAborted()
+    return rethrowAsServiceError(error)
+  }
+}
+
+/** Whether an error leaves open what the server makes of the request: it did not answer itself. */
+export function isNoAnswer (error: unknown): boolean {
+  return !(error instanceof RemoteFailure) || error.status === undefined || error.status === 502 || error.status === 504
+}
+
 function explain (text: string): string {
   try {
     const body: unknown = JSON.parse(text)

@@ -6,25 +6,35 @@ const POLL_MS = 100
 /** How long a run that was asked to end may take to do so; one that the server lost never does. */
 const END_MS = 3000
 
+/** How long a server may take to begin a run whose caller has gone. */
+const LATE_MS = 2000
+
 /** How long the server may take to say that it did. */
 const SETTLE_MS = 1000
 
 /**
  * Ends whatever runs on a thread, so that it can be changed: a run whose turn is over, one that a crash of this service left, one that a crash of the
- * server left as running although nothing runs.
+ * server left as running although nothing runs. Resolves to whether there was any.
  *
  * *Promise.* The results of tools stay, also those of a run that has to be deleted.
  *
  * *Not promised.* That a step which ignores that it was cancelled does nothing more.
  */
-export async function endRuns (server: LangGraphServer, threadId: string): Promise<void> {
+export async function endRuns (server: LangGraphServer, threadId: string): Promise<boolean> {
   let runs = await server.listActiveRuns(threadId)
+  const hasRun = runs.length > 0
   await Promise.all(runs.map(run => server.cancelRun(threadId, run, END_MS)))
   if (runs.length > 0) runs = await waitForRuns(server, threadId, SETTLE_MS)
   if (runs.length > 0) {
     server.log.warn({ runs }, 'A run of the LangGraph server does not end, as after a crash of the server; it is deleted')
     await deleteRuns(server, threadId, runs)
   }
+  return hasRun
+}
+
+/** The same for a run that the server was asked for and has not reported: it may begin only now. */
+export async function endLateRuns (server: LangGraphServer, threadId: string): Promise<void> {
+  for (let waitedMs = 0; !await endRuns(server, threadId) && waitedMs < LATE_MS; waitedMs += POLL_MS) await sleep(POLL_MS)
 }
 
 /** The runs of a thread that have not ended by then. */

@@ -6,18 +6,14 @@ import type {
 import { checkDecisions, parseResume } from '../approvals.ts'
 import { formatMessage, sumUsage } from '../messages.ts'
 import { findOpenCalls, haveResults } from '../tool-results.ts'
-import { listSpeakers, prepareResume, prepareTurn, type Attempt } from './attempt.ts'
-import { readRunFailure, RemoteFailure, rethrowAsServiceError } from './failure.ts'
+import { listSpeakers, prepareResume, prepareTurn, readEnd, type Attempt } from './attempt.ts'
+import { isNoAnswer, readRunFailure, RemoteFailure, rethrowAsServiceError, rethrowUnless } from './failure.ts'
 import { KnownThreads } from './known-threads.ts'
-import { waitForRuns } from './left-over.ts'
 import { isStatus, type LangGraphServer } from './server.ts'
 import { describeOutcome, findOutcome, ThreadCare } from './thread-care.ts'
 import { deriveThreadId } from './thread-id.ts'
 import { endOpenCalls, isFit } from './thread-repair.ts'
 import { readPending, type ThreadState } from './thread-state.ts'
-
-/** How long a run may take to end after its report has. */
-const END_MS = 1000
 
 /** What the agent of a LangGraph server may be told. */
 export interface RemoteAgentOptions {
@@ -142,7 +138,8 @@ export class RemoteAgent implements Agent {
         }
         // What was refused left nothing behind: all that the thread holds is another's.
         const isCutOff = signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run')
-        if (!isRefused) await this.#care.keepFit(threadId, { ...attempt.failure, isCutOff }, signal)
+        const isUnheard = !attempt.story.hasBegun && isNoAnswer(error)
+        if (!isRefused) await this.#care.keepFit(threadId, { ...attempt.failure, isCutOff, isUnheard }, signal)
         signal.throwIfAborted()
         rethrowAsServiceError(error)
       }
@@ -159,7 +156,7 @@ export class RemoteAgent implements Agent {
       yield * story.read(part)
     }
     if (failure !== undefined) throw failure
-    const state = await this.#readEnd(server, threadId, attempt)
+    const state = await readEnd(server, threadId, attempt)
     const question = readPending(state)
     if (question !== undefined) return yield { type: 'question', question, ...sumUsage(story.said) }
     if (state.next.length > 0) throw new RemoteFailure('run', `The run ended before the graph did, which is to go on with ${state.next.join(', ')}`)
@@ -168,29 +165,10 @@ export class RemoteAgent implements Agent {
     yield * story.end(state.messages)
   }
 
-  /** The thread after a run. A report that ends is no sign that the run has ended: a proxy may have closed it. */
-  async #readEnd (server: LangGraphServer, threadId: string, { story, failure }: Attempt): Promise<ThreadState> {
-    const state = await server.readState(threadId)
-    const cutOff = new RemoteFailure('connection', 'The report of the run was cut off')
-    if (state === undefined || !story.hasArrived(state.messages)) throw cutOff
-    const isAsking = state.interrupts.length > 0 && state.checkpoint?.checkpoint_id !== failure.question?.checkpoint_id
-    if (state.next.length === 0 || isAsking) return state
-    if ((await waitForRuns(server, threadId, END_MS)).length > 0) throw cutOff
-    return await server.readState(threadId) ?? state
-  }
-
   async #read (threadId: string, signal?: AbortSignal): Promise<ThreadState | undefined> {
     const remoteId = deriveThreadId(threadId)
     await this.#care.ready(remoteId, signal)
     const server = signal === undefined ? this.#server : this.#server.within(signal)
     return await server.readState(remoteId).catch(rethrowUnless(signal))
-  }
-}
-
-/** Throws the reason of a signal that has ended, else what the callers of an agent know. */
-function rethrowUnless (signal: AbortSignal | undefined): (error: unknown) => never {
-  return error => {
-    signal?.throwIfAborted()
-    return rethrowAsServiceError(error)
   }
 }

@@ -1,6 +1,6 @@
 import type { AgentEvent } from '../agent.ts'
 import { describeReply } from '../events.ts'
-import { endRuns, waitForRuns } from './left-over.ts'
+import { endLateRuns, endRuns, waitForRuns } from './left-over.ts'
 import { Repairs } from './repairs.ts'
 import type { LangGraphServer } from './server.ts'
 import { endOpenCalls, isFit, mendThread, repairThread, type Failure } from './thread-repair.ts'
@@ -43,10 +43,13 @@ export class ThreadCare {
     signal?.throwIfAborted()
   }
 
-  /** After a run that failed or was ended: nothing goes on, and the thread is fit for the next message. Throws nothing. */
-  async keepFit (threadId: string, failure: Failure, signal: AbortSignal): Promise<void> {
+  /**
+   * After a run that failed or was ended: nothing goes on, and the thread is fit for the next message. `isUnheard`: nobody knows whether the run has
+   * begun, so that it may begin only now. Throws nothing.
+   */
+  async keepFit (threadId: string, failure: Failure & { readonly isUnheard: boolean }, signal: AbortSignal): Promise<void> {
     await this.#do(threadId, REPAIR_MS, async server => {
-      await endRuns(server, threadId)
+      await (failure.isUnheard ? endLateRuns(server, threadId) : endRuns(server, threadId))
       await repairThread(server, threadId, failure)
     }, signal, PARTING_MS).catch(() => {})
   }
