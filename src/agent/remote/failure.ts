@@ -35,6 +35,8 @@ export function readFailure (error: unknown): unknown {
     const { status, text } = error
     return new RemoteFailure('status', `The LangGraph server answered ${status}: ${explain(text)}`, { status })
   }
+  // Its message quotes what could not be read, which may be what people said.
+  if (error instanceof SyntaxError) return new RemoteFailure('connection', 'The LangGraph server, or a proxy before it, sent what is no JSON')
   if (error.name === 'TimeoutError') return new RemoteFailure('timeout', 'The LangGraph server did not answer in time', { cause: error })
   return new RemoteFailure('connection', `The connection to the LangGraph server broke: ${error.message}`, { cause: error })
 }
