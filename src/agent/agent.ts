@@ -154,8 +154,8 @@ export interface Agent {
   /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */
   resume (request: ResumeRequest): AsyncIterable<AgentEvent>
   /**
-   * Ends the thread's pending question without an answer. The calls that it asks about get the reason as their result, and no model is called; where
-   * it asks about no calls, the graph is told no.
+   * Ends the thread's pending question without an answer: nothing is pending afterwards. The calls that it asks about get the reason as their result,
+   * and no model is called; where it asks about no calls, a graph that asks for yes or no is told no, and one that asks for words is told nothing.
    */
   dismiss (request: DismissRequest): Promise<void>
   /**

@@ -56,11 +56,12 @@ export class RemoteAgent implements Agent {
 
   async dismiss (request: DismissRequest): Promise<void> {
     const { question, reason, threadId, signal } = request
-    const mayReject = question.actions.every(action => action.allowedDecisions.includes('reject'))
-    if (mayReject && question.actions.some(action => action.toolCallId === '')) {
+    if (canTakeNo(question)) {
       const events = this.resume({ ...request, decisions: question.actions.map((): Decision => ({ type: 'reject', message: reason })) })
-      while (!(await events.next()).done);
-      return
+      let last: AgentEvent | undefined
+      for await (const event of events) last = event
+      // Whoever asks again is not answered again.
+      if (last?.type !== 'question') return
     }
     signal.throwIfAborted()
     await this.#care.endQuestion(deriveThreadId(threadId), reason, signal).catch(rethrowUnless(signal))
@@ -171,4 +172,11 @@ export class RemoteAgent implements Agent {
     const server = signal === undefined ? this.#server : this.#server.within(signal)
     return await server.readState(remoteId).catch(rethrowUnless(signal))
   }
+}
+
+/** Whether a no ends what the graph asks itself: a step that asks for words would take the reason for the person's own. */
+function canTakeNo ({ actions }: Question): boolean {
+  const own = actions.filter(action => action.toolCallId === '')
+  const isYesOrNo = own.every(({ dialect }) => dialect === 'approval_request' || dialect === 'value')
+  return own.length > 0 && isYesOrNo && actions.every(action => action.allowedDecisions.includes('reject'))
 }
