@@ -11,6 +11,8 @@ export interface Recollection {
   readonly event?: AgentEvent | undefined
   /** The id that it is to have in the thread. */
   readonly messageId?: string
+  /** Whether an id in the thread is that of this message, which an earlier process gave another one. */
+  readonly isRepeatOf?: (messageId: string) => boolean
 }
 
 /**
@@ -42,11 +44,12 @@ export class KeyedMessage {
     const { threadId } = session
     const nowMs = this.#now()
     const messageId = makeMessageId(key, nowMs)
+    const isRepeatOf = (id: string): boolean => isMessageOf(key, id, nowMs)
     const history = await this.#agent.history(threadId, this.#stop)
     const record = this.isClaimOf(session) ? readAnsweredClaim(session, history) : findKeyRecord(session.metadata, key, nowMs)
     if (record?.message_id !== undefined) return { messageId, event: await this.#agent.findReply(threadId, record.message_id, this.#stop) }
-    const taken = text === undefined ? undefined : history.findLast(({ id }) => isMessageOf(key, id, nowMs))
-    if (taken === undefined) return { messageId }
+    const taken = text === undefined ? undefined : history.findLast(({ id }) => isRepeatOf(id))
+    if (taken === undefined) return { messageId, isRepeatOf }
     if (taken.content !== text) throw new ServiceError('IDEMPOTENCY_KEY_REUSED')
     return { messageId: taken.id, event: await this.#agent.findReply(threadId, taken.id, this.#stop) }
   }

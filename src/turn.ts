@@ -70,7 +70,7 @@ export class Turn {
     const asksNow = readPendingApproval(this.#session.current.pendingApproval)?.approval_id
     const held = await this.#session.putRight(this.#stop)
     const metadata = mergeMetadata(this.#session.current.metadata, change)
-    const { messageId, event } = await this.#keyed.recall(this.#session.current, text)
+    const { event, ...ids } = await this.#keyed.recall(this.#session.current, text)
     const earlier = await this.#replay(event, held)
     if (earlier !== undefined) return earlier
     if (held === undefined) {
@@ -82,7 +82,7 @@ export class Turn {
       const { threadId } = this.#session.current
       const person = this.#session.describePerson(metadata)
       this.#session.noticeExpiry(metadata)
-      const request = { threadId, text, person, wantsTokens: this.#watch?.wantsTokens === true, ...(messageId !== undefined && { messageId }) }
+      const request = { threadId, text, person, wantsTokens: this.#watch?.wantsTokens === true, ...ids }
       return await this.#run(this.#session.note(metadata), signal => this.#options.agent.turn({ ...request, signal }))
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')

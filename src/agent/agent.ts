@@ -83,6 +83,8 @@ export interface TurnRequest extends RunRequest {
   readonly text: string
   /** The id of the message in the thread, a UUID, so that `findReply` can tell whether it was answered; a new one if not given. */
   readonly messageId?: string
+  /** Whether a message in the thread, with this id, is this very one, taken by a process that is gone: what its run came to is the turn. */
+  readonly isRepeatOf?: (messageId: string) => boolean
 }
 
 /** The answer to a question. */

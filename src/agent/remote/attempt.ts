@@ -21,6 +21,8 @@ export interface Attempt {
   readonly start: RunStart
   readonly story: Story
   readonly failure: Omit<Failure, 'isCutOff'>
+  /** Whether a message of the thread is the one that the run is about, under whatever id. */
+  readonly isOwn: (messageId: string) => boolean
 }
 
 /** Those of `createAgent` in JavaScript and in Python, and of what came before it. */
@@ -33,7 +35,8 @@ export function prepareTurn (request: TurnRequest, id: string, speakers: Speaker
   return {
     start: { input: { messages: [{ type: 'human', id, content: request.text }] }, context: describeContext(request.person) },
     story: new Story(request, speakers, { humanId: id }),
-    failure: { humanId: id }
+    failure: { humanId: id },
+    isOwn: other => other === id || request.isRepeatOf?.(other) === true
   }
 }
 
@@ -46,7 +49,8 @@ export function prepareResume (request: ResumeRequest, state: ThreadState | unde
   return {
     start: { command: formatCommand(question, decisions, { interrupts, asked }), context: describeContext(person) },
     story: new Story(request, speakers, { before: messages }),
-    failure: { answer: { approved: listApproved(question, decisions), messageCount: messages.length }, question: checkpoint }
+    failure: { answer: { approved: listApproved(question, decisions), messageCount: messages.length }, question: checkpoint },
+    isOwn: () => false
   }
 }
 

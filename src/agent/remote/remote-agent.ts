@@ -133,7 +133,7 @@ export class RemoteAgent implements Agent {
         const isRefused = !attempt.story.hasBegun && isStatus(error, 409, 422)
         if (isRefused && isFirst) {
           await this.#care.settle(threadId, signal).catch(rethrowUnless(signal))
-          const reply = await findOutcome(server, threadId, attempt.failure.humanId).catch(rethrowUnless(signal))
+          const reply = await findOutcome(server, threadId, attempt.isOwn).catch(rethrowUnless(signal))
           if (reply === undefined) continue
           return yield reply
         }

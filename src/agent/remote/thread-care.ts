@@ -79,10 +79,13 @@ export function describeOutcome (state: ThreadState, messageId: string): AgentEv
   return describeReply(state.messages, messageId, readPending(state), state.next.length === 0)
 }
 
-/** What a run of the message came to that nobody here followed; undefined where it did not end well. */
-export async function findOutcome (server: LangGraphServer, threadId: string, messageId: string | undefined): Promise<AgentEvent | undefined> {
-  const state = messageId === undefined ? undefined : await server.readState(threadId)
-  return messageId !== undefined && state?.isOfRun === true && isFit(state) ? describeOutcome(state, messageId) : undefined
+/** What a run that nobody here followed made of a message; undefined where it did not end well. */
+export async function findOutcome (
+  server: LangGraphServer, threadId: string, isOwn: (messageId: string) => boolean
+): Promise<AgentEvent | undefined> {
+  const state = await server.readState(threadId)
+  const id = state?.messages.findLast(message => message.type === 'human' && message.id !== undefined && isOwn(message.id))?.id
+  return state?.isOfRun === true && id !== undefined && isFit(state) ? describeOutcome(state, id) : undefined
 }
 
 /** Whether a run is still under way after it had the time to end by itself. */

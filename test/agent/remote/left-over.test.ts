@@ -16,6 +16,17 @@ t.test('a message whose run a crash of this service left is not run again once t
   t.equal(thread.fake.count('POST', IS_CANCEL), 0)
 })
 
+t.test('nor is one that the process which is gone gave another id', async t => {
+  const thread = await FakeThread.start(t)
+  thread.answer = ({ path }) => {
+    if (!IS_RUN.test(path)) return 'as ever'
+    thread.finish()
+    return BUSY
+  }
+  t.match(await thread.say(AbortSignal.timeout(30_000), { messageId: 'm2', isRepeatOf: id => id === 'm1' }), [{ type: 'answer', text: 'paid' }])
+  t.equal(thread.fake.count('POST', IS_RUN), 1)
+})
+
 t.test('nor where the run that was left asks its question', async t => {
   const thread = await FakeThread.start(t)
   thread.answer = ({ path }) => {
