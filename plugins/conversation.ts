@@ -18,17 +18,19 @@ export interface ConversationPluginOptions {
   readonly now: () => number
   /** From the wish to close until running turns are cancelled. */
   readonly drainMs: number
+  /** From then on until those that do not end are given up. */
+  readonly stopMs: number
 }
 
 /** Turns as `fastify.conversation`; closing waits for those that run, and refuses new ones meanwhile. */
-async function conversation (fastify: FastifyInstance, { drainMs, ...options }: ConversationPluginOptions): Promise<void> {
+async function conversation (fastify: FastifyInstance, { drainMs, stopMs, ...options }: ConversationPluginOptions): Promise<void> {
   const { sessionStore: store, agent } = fastify
   const instance = new Conversation({ store, agent, ...options })
   fastify.decorate('conversation', instance)
 
   // preClose, not onClose: the server still listens, so that those who come too late are told so.
   fastify.addHook('preClose', async function drainTurns () {
-    await instance.drain(drainMs)
+    await instance.drain(drainMs, stopMs)
   })
 }
 

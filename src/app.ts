@@ -39,6 +39,12 @@ const SECOND_MS = 1000
 /** Of the time to stop, the part that turns may use; the rest is for the answers, the flush and the exit. */
 const DRAIN_SHARE = 0.7
 
+/** And the part that turns may take to end once they were cancelled; what does not end by then is given up. */
+const STOP_SHARE = 0.15
+
+/** They get that much even where there is no time at all: a claim or a reply may be on its way to the disk. */
+const MIN_STOP_MS = 150
+
 /** And the part that clients have to read the last events of their streams. */
 const FLUSH_SHARE = 0.05
 
@@ -101,7 +107,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       agentTimeoutMs: toMs(config.AGENT_TIMEOUT_SECONDS, SECOND_MS),
       keepConversations,
       now,
-      drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE
+      drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE,
+      stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS)
     })
     await app.register(turnDesk, { now })
     await app.register(eventStream, { heartbeatMs, flushMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE })

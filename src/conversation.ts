@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { runWithDeadline } from './deadline.ts'
 import { ServiceError } from './errors.ts'
 import { addKeyRecord, findKeyRecord } from './key-record.ts'
 import type { Log } from './log.ts'
@@ -26,6 +27,8 @@ interface LoggedAsker extends TurnAsker {
 
 /** What conversations are held with. */
 export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> {
+  /** Time for a turn, from the moment that it is its turn. */
+  readonly agentTimeoutMs: number
   /** Messages of one session that may wait for their turn. */
   readonly maxQueuedTurns: number
   /** Leaves the conversation of an ended session where it is. */
@@ -113,16 +116,19 @@ export class Conversation {
     })
   }
 
-  /** Refuses new turns, gives those that are under way `graceMs` to finish, then cancels them with SERVICE_STOPPING. Resolves when none is left. */
-  async drain (graceMs: number): Promise<void> {
-    await this.#underWay.drain(graceMs)
+  /**
+   * Refuses new turns, gives those that are under way `graceMs` to finish, then cancels them with SERVICE_STOPPING, and gives up after `stopMs` more.
+   * Resolves when none is left.
+   */
+  async drain (graceMs: number, stopMs = graceMs): Promise<void> {
+    await this.#underWay.drain(graceMs, stopMs)
   }
 
   /** Undefined if the session ended before its turn came. */
   async #takeTurn (
     known: Session, waiting: Promise<SessionLock>, asker: LoggedAsker, run: (turn: Turn, session: Session) => Promise<Reply>
   ): Promise<Reply | undefined> {
-    const { store, agent, now } = this.#options
+    const { store, agent, now, agentTimeoutMs } = this.#options
     let lock: SessionLock | undefined
     try {
       lock = await waiting
@@ -132,8 +138,8 @@ export class Conversation {
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stop => {
-        return await run(new Turn(this.#options, { ...asker, session, stop }), session)
+      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
+        return await runWithDeadline(agentTimeoutMs, stopped, async stop => await run(new Turn(this.#options, { ...asker, session, stop }), session))
       })
       asker.log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply

@@ -11,6 +11,8 @@ export interface Recollection {
   readonly event?: AgentEvent | undefined
   /** The id that it is to have in the thread. */
   readonly messageId?: string
+  /** Whether an id in the thread is that of this message, which an earlier process gave another one. */
+  readonly isRepeatOf?: (messageId: string) => boolean
 }
 
 /**
@@ -25,12 +27,14 @@ export class KeyedMessage {
   readonly #agent: Agent
   readonly #now: () => number
   readonly #key: MessageKey | undefined
+  readonly #stop: AbortSignal
   #record: KeyRecord | undefined
 
-  constructor ({ agent, now }: { readonly agent: Agent, readonly now: () => number }, key: MessageKey | undefined) {
+  constructor ({ agent, now }: { readonly agent: Agent, readonly now: () => number }, key: MessageKey | undefined, stop: AbortSignal) {
     this.#agent = agent
     this.#now = now
     this.#key = key
+    this.#stop = stop
   }
 
   /** What this message came to; `text` is undefined for a decision that is no chat message. Throws IDEMPOTENCY_KEY_REUSED. */
@@ -40,13 +44,14 @@ export class KeyedMessage {
     const { threadId } = session
     const nowMs = this.#now()
     const messageId = makeMessageId(key, nowMs)
-    const history = await this.#agent.history(threadId)
+    const isRepeatOf = (id: string): boolean => isMessageOf(key, id, nowMs)
+    const history = await this.#agent.history(threadId, this.#stop)
     const record = this.isClaimOf(session) ? readAnsweredClaim(session, history) : findKeyRecord(session.metadata, key, nowMs)
-    if (record?.message_id !== undefined) return { messageId, event: await this.#agent.findReply(threadId, record.message_id) }
-    const taken = text === undefined ? undefined : history.findLast(({ id }) => isMessageOf(key, id, nowMs))
-    if (taken === undefined) return { messageId }
+    if (record?.message_id !== undefined) return { messageId, event: await this.#agent.findReply(threadId, record.message_id, this.#stop) }
+    const taken = text === undefined ? undefined : history.findLast(({ id }) => isRepeatOf(id))
+    if (taken === undefined) return { messageId, isRepeatOf }
     if (taken.content !== text) throw new ServiceError('IDEMPOTENCY_KEY_REUSED')
-    return { messageId: taken.id, event: await this.#agent.findReply(threadId, taken.id) }
+    return { messageId: taken.id, event: await this.#agent.findReply(threadId, taken.id, this.#stop) }
   }
 
   /** Whether a decision with this key has been claimed, and the session does not say what came of it. */
@@ -57,7 +62,7 @@ export class KeyedMessage {
   /** Makes the record that this is taken now, in the turn of the message that the thread ends with; `note` keeps it. */
   async record (session: Session): Promise<KeyRecord | undefined> {
     if (this.#key === undefined) return undefined
-    const asked = (await this.#agent.history(session.threadId)).findLast(({ role }) => role === 'user')
+    const asked = (await this.#agent.history(session.threadId, this.#stop)).findLast(({ role }) => role === 'user')
     this.#record = { key: this.#key.hash, at: this.#now(), ...(asked !== undefined && { message_id: asked.id }) }
     return this.#record
   }

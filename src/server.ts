@@ -42,7 +42,7 @@ function stopWithGrace (app: FastifyInstance): void {
     if (err !== undefined) app.log.fatal({ err }, 'The service ends because of an error that nobody handled')
     else app.log.info(`Stopping on ${signal}`)
     // A client that neither reads nor hangs up would keep the server open.
-    const timer = setTimeout(() => { app.server.closeAllConnections() }, graceMs * 0.8)
+    const timer = setTimeout(() => { app.server.closeAllConnections() }, graceMs * 0.9)
     await app.close()
     clearTimeout(timer)
     app.log.info('Stopped')

@@ -1,5 +1,4 @@
 import type { Agent, Person, Question } from './agent/agent.ts'
-import { runWithDeadline } from './deadline.ts'
 import { findUntoldExpiry, logDecision, markExpiriesTold } from './decision-log.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
@@ -14,7 +13,6 @@ import type { SessionStore } from './sessions/store.ts'
 export interface TurnSessionOptions {
   readonly store: SessionStore
   readonly agent: Agent
-  readonly agentTimeoutMs: number
   /** How long a question may wait for its answer; as long as its session if not given. */
   readonly approvalTimeoutMs: number | undefined
   readonly now: () => number
@@ -70,11 +68,11 @@ export class TurnSession {
   /** The graph is the truth about a question, the session is its index: after a crash between the two, the session is made to agree. */
   async putRight (stop: AbortSignal): Promise<Held | undefined> {
     const { agent } = this.#options
-    const question = await agent.pending(this.#session.threadId)
+    const question = await agent.pending(this.#session.threadId, stop)
     const kept = this.#session.pendingApproval
     const approval = readPendingApproval(kept)
     if (question === undefined) {
-      if (approval?.holdline.claimed_at !== undefined) await this.#noticeCutOff(approval)
+      if (approval?.holdline.claimed_at !== undefined) await this.#noticeCutOff(approval, stop)
       else if (kept !== null) {
         this.#log.warn({ session_id: this.#session.sessionId }, 'The session kept a question that its thread no longer asks; it is taken out')
         await this.save({ pendingApproval: null })
@@ -168,18 +166,16 @@ export class TurnSession {
     const { sessionId, threadId, userId, metadata } = this.#session
     this.#log.info({ session_id: sessionId, approval_id: approval.approval_id }, 'A question expired: nobody answered in time')
     const person = this.describePerson(metadata)
-    await runWithDeadline(this.#options.agentTimeoutMs, stop, async signal => {
-      await agent.dismiss({ threadId, person, signal, question, reason: EXPIRED })
-    })
+    await agent.dismiss({ threadId, person, signal: stop, question, reason: EXPIRED })
     const logged = logDecision(metadata, { approval, decisions: [], nowMs: now(), userId, route: 'timeout' })
     await this.save({ metadata: logged, pendingApproval: null })
     this.#hasExpired = true
   }
 
   /** The session keeps the claim until a reply has told the person. */
-  async #noticeCutOff ({ approval_id: approvalId, holdline }: PendingApproval): Promise<void> {
+  async #noticeCutOff ({ approval_id: approvalId, holdline }: PendingApproval, stop: AbortSignal): Promise<void> {
     const { sessionId, threadId } = this.#session
-    const isDone = await this.#options.agent.haveResults(threadId, holdline.approved ?? [])
+    const isDone = await this.#options.agent.haveResults(threadId, holdline.approved ?? [], stop)
     this.#notice = isDone ? REPLY_LOST : OUTCOME_UNKNOWN
     const fields = { session_id: sessionId, approval_id: approvalId }
     if (isDone) this.#log.warn(fields, 'An answer took effect, but the reply to it was cut off; the person is told')

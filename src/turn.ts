@@ -1,6 +1,5 @@
 import type { AgentEvent, Decision } from './agent/agent.ts'
 import { listApproved } from './agent/approvals.ts'
-import { runWithDeadline } from './deadline.ts'
 import { logDecision, type Route } from './decision-log.ts'
 import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
@@ -23,7 +22,7 @@ export interface TurnOptions extends TurnSessionOptions {
 /** What a turn is about, and how it ends from outside. */
 export interface TurnContext extends TurnAsker {
   readonly session: Session
-  /** Its reason is what the turn then throws. */
+  /** Ends with the turn's time, too; its reason is what the turn then throws. */
   readonly stop: AbortSignal
   readonly log: Log
 }
@@ -59,7 +58,7 @@ export class Turn {
     this.#options = options
     this.#session = new TurnSession(options, session, log)
     this.#stop = stop
-    this.#keyed = new KeyedMessage(options, key)
+    this.#keyed = new KeyedMessage(options, key, stop)
     this.#watch = watch
     this.#startedAtMs = options.now()
   }
@@ -71,7 +70,7 @@ export class Turn {
     const asksNow = readPendingApproval(this.#session.current.pendingApproval)?.approval_id
     const held = await this.#session.putRight(this.#stop)
     const metadata = mergeMetadata(this.#session.current.metadata, change)
-    const { messageId, event } = await this.#keyed.recall(this.#session.current, text)
+    const { event, ...ids } = await this.#keyed.recall(this.#session.current, text)
     const earlier = await this.#replay(event, held)
     if (earlier !== undefined) return earlier
     if (held === undefined) {
@@ -83,7 +82,7 @@ export class Turn {
       const { threadId } = this.#session.current
       const person = this.#session.describePerson(metadata)
       this.#session.noticeExpiry(metadata)
-      const request = { threadId, text, person, wantsTokens: this.#watch?.wantsTokens === true, ...(messageId !== undefined && { messageId }) }
+      const request = { threadId, text, person, wantsTokens: this.#watch?.wantsTokens === true, ...ids }
       return await this.#run(this.#session.note(metadata), signal => this.#options.agent.turn({ ...request, signal }))
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
@@ -148,12 +147,13 @@ export class Turn {
     let last: AgentEvent | undefined
     this.#watch?.began(this.#session.current, this.#session.notice === undefined ? '' : `${this.#session.notice}\n\n`)
     try {
-      const run = runWithDeadline(this.#options.agentTimeoutMs, this.#stop, async signal => {
-        for await (const event of start(signal)) {
+      const follow = async (): Promise<void> => {
+        for await (const event of start(this.#stop)) {
           last = event
           this.#watch?.happened(event)
         }
-      })
+      }
+      const run = follow()
       await Promise.allSettled([run, noted])
       await run
     } catch (error) {

@@ -4,7 +4,8 @@ import { ServiceError } from './errors.ts'
 /** The work that goes on, and its orderly end. */
 export class UnderWay {
   readonly #stop = new AbortController()
-  readonly #running = new Set<Promise<unknown>>()
+  /** What is under way, and how its caller is told that it is not waited for any more. */
+  readonly #running = new Map<Promise<unknown>, (reason: ServiceError) => void>()
   #isDraining = false
 
   constructor () {
@@ -25,8 +26,13 @@ export class UnderWay {
   /** Does a piece of work, or throws SERVICE_STOPPING once draining has begun. */
   async track<T> (run: () => Promise<T>): Promise<T> {
     if (this.#isDraining) throw describeStop()
-    const running = run()
-    this.#running.add(running)
+    const work = run()
+    let giveUp = (_reason: ServiceError): void => {}
+    const running = new Promise<T>((resolve, reject) => {
+      giveUp = reject
+      work.then(resolve, reject)
+    })
+    this.#running.set(running, giveUp)
     try {
       return await running
     } finally {
@@ -34,11 +40,20 @@ export class UnderWay {
     }
   }
 
-  /** Takes no more work, gives what is under way `graceMs` to finish, then stops it. Resolves when none is left. */
-  async drain (graceMs: number): Promise<void> {
+  /**
+   * Takes no more work, gives what is under way `graceMs` to finish, then stops it, and after `stopMs` more gives up what does not stop: its caller
+   * gets SERVICE_STOPPING. Resolves when none is left.
+   */
+  async drain (graceMs: number, stopMs: number): Promise<void> {
     this.#isDraining = true
-    const timer = setTimeout(() => { this.#stop.abort(describeStop()) }, graceMs)
-    await Promise.allSettled(this.#running)
+    const giveUpAll = (): void => {
+      for (const giveUp of this.#running.values()) giveUp(describeStop())
+    }
+    let timer = setTimeout(() => {
+      timer = setTimeout(giveUpAll, stopMs)
+      this.#stop.abort(describeStop())
+    }, graceMs)
+    await Promise.allSettled(this.#running.keys())
     clearTimeout(timer)
   }
 }

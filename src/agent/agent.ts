@@ -85,6 +85,8 @@ export interface TurnRequest extends RunRequest {
   readonly text: string
   /** The id of the message in the thread, a UUID, so that `findReply` can tell whether it was answered; a new one if not given. */
   readonly messageId?: string
+  /** Whether a message in the thread, with this id, is this very one, taken by a process that is gone: what its run came to is the turn. */
+  readonly isRepeatOf?: (messageId: string) => boolean
 }
 
 /** The answer to a question. */
@@ -141,7 +143,8 @@ export interface ThreadActivity {
  * CONVERSATIONS_UNAVAILABLE or the signal's reason, and leaves the thread fit for the next message: the person's message is not in it, the result of
  * a tool that ran is.
  *
- * A thread that cannot be read throws CONVERSATION_UNREADABLE, and can be forgotten.
+ * A thread that cannot be read throws CONVERSATION_UNREADABLE, and can be forgotten. What reads a thread takes a signal, and
+ * throws its reason where it had to wait when the signal ended.
  *
  * *Not promised.* Order: callers run one turn of a thread at a time, and ask for `pending` before they run one. That a turn which
  * ended with CONVERSATIONS_UNAVAILABLE left no trace: where the disk failed in the last sync, the turn may turn out to be in the thread, whole.
@@ -164,20 +167,20 @@ export interface Agent {
    * The question that the thread waits with, if it does: the truth about it, whatever a session row says. A thread that a crash in the middle of
    * a repair left half-way is mended first.
    */
-  pending (threadId: string): Promise<Question | undefined>
+  pending (threadId: string, signal?: AbortSignal): Promise<Question | undefined>
   /**
    * What the turn of a message came to: its answer, or the question that the thread waits with since. Undefined if the message is not in the thread,
    * or its turn did not end. A turn that went on after a question counts as one.
    */
-  findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined>
+  findReply (threadId: string, messageId: string, signal?: AbortSignal): Promise<AgentEvent | undefined>
   /** Whether each of these tool calls has a result: false if one was cut off, so that it may or may not have happened. */
-  haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean>
+  haveResults (threadId: string, toolCallIds: readonly string[], signal?: AbortSignal): Promise<boolean>
   /** Throws DECISION_REFUSED unless these decisions fit this question: count, kinds, and arguments that the tool takes. Changes nothing. */
   checkDecisions (question: Question, decisions: readonly Decision[]): void
   /** Reads a graph's own resume value as decisions; throws DECISION_REFUSED if the graph would refuse it. */
   parseResume (question: Question, resume: unknown): Decision[]
   /** All messages of a thread, oldest first, system messages left out; an unknown thread has none. */
-  history (threadId: string): Promise<Message[]>
+  history (threadId: string, signal?: AbortSignal): Promise<Message[]>
   /** Removes a thread and all that was said in it; an unknown thread is no error. */
   forget (threadId: string): Promise<void>
   /** Threads in the order of their ids, after `afterThreadId`, at most `limit`. */

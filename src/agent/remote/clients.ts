@@ -54,9 +54,14 @@ async function fetchHere (input: string | URL | Request, init?: RequestInit): Pr
   try {
     return await fetch(input, { ...init, redirect: 'error' })
   } catch (error) {
-    if (init?.signal?.aborted === true) throw error
+    // By this name alone does the SDK know that nothing is to be tried again; who ended the call knows why.
+    if (init?.signal?.aborted === true) throw isTimeout(error) ? error : new DOMException('The call was ended', 'AbortError')
     throw new RemoteFailure('connection', `The LangGraph server cannot be reached (${readCode(error)})`, { cause: error })
   }
+}
+
+function isTimeout (error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError'
 }
 
 function readCode (error: unknown): string {

@@ -35,6 +35,8 @@ export function readFailure (error: unknown): unknown {
     const { status, text } = error
     return new RemoteFailure('status', `The LangGraph server answered ${status}: ${explain(text)}`, { status })
   }
+  // Its message quotes what could not be read, which may be what people said.
+  if (error instanceof SyntaxError) return new RemoteFailure('connection', 'The LangGraph server, or a proxy before it, sent what is no JSON')
   if (error.name === 'TimeoutError') return new RemoteFailure('timeout', 'The LangGraph server did not answer in time', { cause: error })
   return new RemoteFailure('connection', `The connection to the LangGraph server broke: ${error.message}`, { cause: error })
 }
@@ -51,6 +53,19 @@ export function rethrowAsServiceError (error: unknown): never {
   const kind = error instanceof RemoteFailure ? error.kind : undefined
   if (kind === 'timeout') throw new ServiceError('AGENT_TIMEOUT', { cause: error })
   throw new ServiceError(kind === 'unreadable' ? 'CONVERSATION_UNREADABLE' : 'AGENT_FAILED', { cause: error })
+}
+
+/** Throws the reason of a signal that has ended, else what the callers of an agent know. */
+export function rethrowUnless (signal: AbortSignal | undefined): (error: unknown) => never {
+  return error => {
+    signal?.throwIfAborted()
+    return rethrowAsServiceError(error)
+  }
+}
+
+/** Whether an error leaves open what the server makes of the request: it did not answer itself. */
+export function isNoAnswer (error: unknown): boolean {
+  return !(error instanceof RemoteFailure) || error.status === undefined || error.status === 502 || error.status === 504
 }
 
 function explain (text: string): string {

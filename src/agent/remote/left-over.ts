@@ -6,6 +6,9 @@ const POLL_MS = 100
 /** How long a run that was asked to end may take to do so; one that the server lost never does. */
 const END_MS = 3000
 
+/** How long a server may take to begin a run whose caller has gone. */
+const LATE_MS = 2000
+
 /** How long the server may take to say that it did. */
 const SETTLE_MS = 1000
 
@@ -17,24 +20,25 @@ const SETTLE_MS = 1000
  *
  * *Not promised.* That a step which ignores that it was cancelled does nothing more.
  */
-export async function endRuns (server: LangGraphServer, threadId: string, patienceMs: number): Promise<boolean> {
+export async function endRuns (server: LangGraphServer, threadId: string): Promise<boolean> {
   let runs = await server.listActiveRuns(threadId)
-  if (runs.length === 0) return false
-  if (patienceMs > 0) {
-    server.log.warn({ runs: runs.length }, 'A run of the LangGraph server was still under way; it is waited for')
-    runs = await waitForRuns(server, threadId, patienceMs)
-  }
+  const hasRun = runs.length > 0
   await Promise.all(runs.map(run => server.cancelRun(threadId, run, END_MS)))
   if (runs.length > 0) runs = await waitForRuns(server, threadId, SETTLE_MS)
   if (runs.length > 0) {
     server.log.warn({ runs }, 'A run of the LangGraph server does not end, as after a crash of the server; it is deleted')
     await deleteRuns(server, threadId, runs)
   }
-  return true
+  return hasRun
 }
 
-/** Those that have not ended by then. */
-async function waitForRuns (server: LangGraphServer, threadId: string, patienceMs: number): Promise<string[]> {
+/** The same for a run that the server was asked for and has not reported: it may begin only now. */
+export async function endLateRuns (server: LangGraphServer, threadId: string): Promise<void> {
+  for (let waitedMs = 0; !await endRuns(server, threadId) && waitedMs < LATE_MS; waitedMs += POLL_MS) await sleep(POLL_MS)
+}
+
+/** The runs of a thread that have not ended by then. */
+export async function waitForRuns (server: LangGraphServer, threadId: string, patienceMs: number): Promise<string[]> {
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     const runs = await server.listActiveRuns(threadId)
     if (runs.length === 0 || waitedMs >= patienceMs) return runs

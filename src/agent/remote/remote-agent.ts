@@ -4,20 +4,16 @@ import type {
   TurnRequest
 } from '../agent.ts'
 import { checkDecisions, parseResume } from '../approvals.ts'
-import { describeReply } from '../events.ts'
 import { formatMessage, sumUsage } from '../messages.ts'
 import { findOpenCalls, haveResults } from '../tool-results.ts'
-import { listSpeakers, prepareResume, prepareTurn, type Attempt } from './attempt.ts'
-import { readRunFailure, RemoteFailure, rethrowAsServiceError } from './failure.ts'
+import { listSpeakers, prepareResume, prepareTurn, readEnd, type Attempt } from './attempt.ts'
+import { isNoAnswer, readRunFailure, RemoteFailure, rethrowAsServiceError, rethrowUnless } from './failure.ts'
 import { KnownThreads } from './known-threads.ts'
-import { endRuns } from './left-over.ts'
 import { isStatus, type LangGraphServer } from './server.ts'
+import { describeOutcome, findOutcome, ThreadCare } from './thread-care.ts'
 import { deriveThreadId } from './thread-id.ts'
-import { endOpenCalls, isFit, mendThread, repairThread } from './thread-repair.ts'
+import { endOpenCalls, isFit } from './thread-repair.ts'
 import { readPending, type ThreadState } from './thread-state.ts'
-
-/** How long a caller whose time is up waits for the run to be cancelled and the thread to be repaired; what is not done by then, `pending` does. */
-const REPAIR_MS = 6000
 
 /** What the agent of a LangGraph server may be told. */
 export interface RemoteAgentOptions {
@@ -32,14 +28,16 @@ export interface RemoteAgentOptions {
 export class RemoteAgent implements Agent {
   readonly description: AgentDescription
   readonly #server: LangGraphServer
-  readonly #options: Required<RemoteAgentOptions>
+  readonly #options: Required<Omit<RemoteAgentOptions, 'leftOverMs'>>
+  readonly #care: ThreadCare
   readonly #known = new KnownThreads()
   readonly #speakers = listSpeakers()
 
   constructor (server: LangGraphServer, { maxSteps, leftOverMs = 10_000, newId = randomUUID }: RemoteAgentOptions = {}) {
     this.description = { kind: 'remote', name: server.assistantId }
     this.#server = server
-    this.#options = { maxSteps, leftOverMs, newId }
+    this.#options = { maxSteps, newId }
+    this.#care = new ThreadCare(server, leftOverMs)
   }
 
   /** The conversations are the server's: whether it is there shows in the turn. */
@@ -58,39 +56,37 @@ export class RemoteAgent implements Agent {
 
   async dismiss (request: DismissRequest): Promise<void> {
     const { question, reason, threadId, signal } = request
-    const mayReject = question.actions.every(action => action.allowedDecisions.includes('reject'))
-    if (mayReject && question.actions.some(action => action.toolCallId === '')) {
+    if (canTakeNo(question)) {
       const events = this.resume({ ...request, decisions: question.actions.map((): Decision => ({ type: 'reject', message: reason })) })
-      while (!(await events.next()).done);
-      return
+      let last: AgentEvent | undefined
+      for await (const event of events) last = event
+      // Whoever asks again is not answered again.
+      if (last?.type !== 'question') return
     }
     signal.throwIfAborted()
-    await endOpenCalls(this.#server.within(signal), deriveThreadId(threadId), reason).catch((error: unknown) => {
-      signal.throwIfAborted()
-      rethrowAsServiceError(error)
-    })
+    await this.#care.endQuestion(deriveThreadId(threadId), reason, signal).catch(rethrowUnless(signal))
   }
 
-  async pending (threadId: string): Promise<Question | undefined> {
+  async pending (threadId: string, signal?: AbortSignal): Promise<Question | undefined> {
     const remoteId = deriveThreadId(threadId)
-    let state = await this.#read(threadId)
+    let state = await this.#read(threadId, signal)
     if (state === undefined && this.#known.delete(remoteId)) {
       this.#server.log.warn({ thread_id: threadId }, 'The LangGraph server no longer has a conversation; it begins anew')
     }
     if (state !== undefined && !isFit(state)) {
-      await this.#settle(remoteId).catch(rethrowAsServiceError)
-      state = await this.#read(threadId)
+      await this.#care.settle(remoteId, signal).catch(rethrowUnless(signal))
+      state = await this.#read(threadId, signal)
     }
     return state === undefined ? undefined : readPending(state)
   }
 
-  async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
-    const state = await this.#read(threadId)
-    return state === undefined ? undefined : describeReply(state.messages, messageId, readPending(state), state.next.length === 0)
+  async findReply (threadId: string, messageId: string, signal?: AbortSignal): Promise<AgentEvent | undefined> {
+    const state = await this.#read(threadId, signal)
+    return state === undefined ? undefined : describeOutcome(state, messageId)
   }
 
-  async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
-    const state = await this.#read(threadId)
+  async haveResults (threadId: string, toolCallIds: readonly string[], signal?: AbortSignal): Promise<boolean> {
+    const state = await this.#read(threadId, signal)
     // What is no tool call took effect if the run came to its end by itself, and was not repaired.
     if (toolCallIds.includes('') && state?.isOfRun !== true) return false
     return haveResults(state?.messages ?? [], toolCallIds.filter(id => id !== ''))
@@ -105,13 +101,14 @@ export class RemoteAgent implements Agent {
     return parseResume(question, resume)
   }
 
-  async history (threadId: string): Promise<Message[]> {
-    return ((await this.#read(threadId))?.messages ?? []).flatMap(message => formatMessage(message) ?? [])
+  async history (threadId: string, signal?: AbortSignal): Promise<Message[]> {
+    return ((await this.#read(threadId, signal))?.messages ?? []).flatMap(message => formatMessage(message) ?? [])
   }
 
   async forget (threadId: string): Promise<void> {
     const remoteId = deriveThreadId(threadId)
     this.#known.delete(remoteId)
+    await this.#care.ready(remoteId)
     await this.#server.deleteThread(remoteId).catch(rethrowAsServiceError)
   }
 
@@ -128,23 +125,30 @@ export class RemoteAgent implements Agent {
     const server = this.#server.within(signal)
     for (let isFirst = true; ; isFirst = false) {
       signal.throwIfAborted()
-      const attempt = await prepare(server, threadId).catch((error: unknown) => {
-        signal.throwIfAborted()
-        return rethrowAsServiceError(error)
-      })
+      const attempt = await prepare(server, threadId).catch(rethrowUnless(signal))
       try {
         return yield * this.#run(server, threadId, attempt)
       } catch (error) {
-        // Another run is under way, by no doing of this process: a crash left it.
-        if (isFirst && isStatus(error, 409, 422) && await this.#settle(threadId).catch(rethrowAsServiceError)) continue
-        await this.#keepFit(threadId, attempt, signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run'))
+        // Another run is under way, by no doing of this process: a crash left it. It may be that of this very message.
+        const isRefused = !attempt.story.hasBegun && isStatus(error, 409, 422)
+        if (isRefused && isFirst) {
+          await this.#care.settle(threadId, signal).catch(rethrowUnless(signal))
+          const reply = await findOutcome(server, threadId, attempt.isOwn).catch(rethrowUnless(signal))
+          if (reply === undefined) continue
+          return yield reply
+        }
+        // What was refused left nothing behind: all that the thread holds is another's.
+        const isCutOff = signal.aborted || !(error instanceof RemoteFailure && error.kind === 'run')
+        const isUnheard = !attempt.story.hasBegun && isNoAnswer(error)
+        if (!isRefused) await this.#care.keepFit(threadId, { ...attempt.failure, isCutOff, isUnheard }, signal)
         signal.throwIfAborted()
         rethrowAsServiceError(error)
       }
     }
   }
 
-  async * #run (server: LangGraphServer, threadId: string, { start, story }: Attempt): AsyncGenerator<AgentEvent> {
+  async * #run (server: LangGraphServer, threadId: string, attempt: Attempt): AsyncGenerator<AgentEvent> {
+    const { start, story } = attempt
     let failure: RemoteFailure | undefined
     for await (const part of server.run(threadId, { ...start, wantsTokens: story.wantsTokens, maxSteps: this.#options.maxSteps })) {
       this.#known.add(threadId)
@@ -153,8 +157,7 @@ export class RemoteAgent implements Agent {
       yield * story.read(part)
     }
     if (failure !== undefined) throw failure
-    const state = await server.readState(threadId)
-    if (state === undefined) throw new RemoteFailure('unreadable', 'The thread is gone')
+    const state = await readEnd(server, threadId, attempt)
     const question = readPending(state)
     if (question !== undefined) return yield { type: 'question', question, ...sumUsage(story.said) }
     if (state.next.length > 0) throw new RemoteFailure('run', `The run ended before the graph did, which is to go on with ${state.next.join(', ')}`)
@@ -163,26 +166,17 @@ export class RemoteAgent implements Agent {
     yield * story.end(state.messages)
   }
 
-  /** Ends what a crash left running on a thread, and mends what it left there. Resolves to whether anything ran. */
-  async #settle (threadId: string): Promise<boolean> {
-    const hasRun = await endRuns(this.#server, threadId, this.#options.leftOverMs)
-    const state = await this.#server.readState(threadId)
-    if (state !== undefined && !isFit(state)) await mendThread(this.#server, threadId, state)
-    return hasRun
+  async #read (threadId: string, signal?: AbortSignal): Promise<ThreadState | undefined> {
+    const remoteId = deriveThreadId(threadId)
+    await this.#care.ready(remoteId, signal)
+    const server = signal === undefined ? this.#server : this.#server.within(signal)
+    return await server.readState(remoteId).catch(rethrowUnless(signal))
   }
+}
 
-  /** After a run that failed or was ended: nothing goes on, and the thread is fit for the next message. */
-  async #keepFit (threadId: string, { failure }: Attempt, isCutOff: boolean): Promise<void> {
-    const server = this.#server.within(AbortSignal.timeout(REPAIR_MS))
-    try {
-      await endRuns(server, threadId, 0)
-      await repairThread(server, threadId, { ...failure, isCutOff })
-    } catch (error) {
-      this.#server.log.warn({ err: error }, 'A conversation on the LangGraph server could not be made fit after a failed run; the next message tries again')
-    }
-  }
-
-  async #read (threadId: string): Promise<ThreadState | undefined> {
-    return await this.#server.readState(deriveThreadId(threadId)).catch(rethrowAsServiceError)
-  }
+/** Whether a no ends what the graph asks itself: a step that asks for words would take the reason for the person's own. */
+function canTakeNo ({ actions }: Question): boolean {
+  const own = actions.filter(action => action.toolCallId === '')
+  const isYesOrNo = own.every(({ dialect }) => dialect === 'approval_request' || dialect === 'value')
+  return own.length > 0 && isYesOrNo && actions.every(action => action.allowedDecisions.includes('reject'))
 }

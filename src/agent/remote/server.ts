@@ -97,11 +97,11 @@ export class LangGraphServer {
     await this.#call(options => this.#writes.threads.delete(threadId, options)).catch(ignore(404))
   }
 
-  /** The runs of a thread that have not ended. */
+  /** The runs of a thread that have not ended; none of a thread that the server does not know. */
   async listActiveRuns (threadId: string): Promise<string[]> {
     // The server's own choice by status: it keeps every run that ever was.
     const lists = await Promise.all((['running', 'pending'] as const).map(status =>
-      this.#call(options => this.#reads.runs.list(threadId, { status, limit: 100, ...options }))))
+      this.#call(options => this.#reads.runs.list(threadId, { status, limit: 100, ...options })).catch(ignore(404))))
     return lists.flatMap(runs => Value.Check(Runs, runs) ? runs.map(run => run.run_id) : [])
   }
 

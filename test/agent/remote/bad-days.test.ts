@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import t from 'tap'
 import type { AgentEvent } from '../../../src/agent/agent.ts'
 import { openRemoteAgent } from '../../../src/agent/remote/open.ts'
@@ -113,6 +114,23 @@ t.test('a state in no form that is known is a conversation that cannot be read, 
   const { agent } = open(fake.url)
   await t.rejects(agent.pending(THREAD), { code: 'CONVERSATION_UNREADABLE' })
   await agent.forget(THREAD)
+})
+
+t.test('a page of a proxy in the place of a state is no fault of the conversation', async t => {
+  const fake = await FakeLangGraph.start(t, (_asked, response) => { response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Log in</html>') })
+  await t.rejects(open(fake.url).agent.pending(THREAD), { code: 'AGENT_FAILED', cause: { message: /sent what is no JSON/ } })
+})
+
+t.test('nothing of a conversation is in the log where an event cannot be read', async t => {
+  const fake = await FakeLangGraph.start(t, ({ path }, response) => {
+    if (!isRun.test(path)) return [200, path.includes('/runs') ? [] : state([])]
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end('event: values\ndata: {"messages": secret words}\n\n')
+    return undefined
+  })
+  const { agent, log } = open(fake.url)
+  const error: unknown = await say(agent).catch((error: unknown) => error)
+  t.match(error, { code: 'AGENT_FAILED', cause: { message: /sent what is no JSON/, cause: undefined } })
+  t.notMatch([inspect(error), ...log.lines, ...log.errors.map(error => inspect(error))].join('\n'), /secret/)
 })
 
 t.test('a conversation that the server lost is begun anew, and that is told', async t => {
