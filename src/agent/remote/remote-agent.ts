@@ -3,7 +3,7 @@ import type {
   Agent, AgentDescription, AgentEvent, AgentStatus, Decision, DismissRequest, Message, Question, ResumeRequest, RunRequest, ThreadActivity,
   TurnRequest
 } from '../agent.ts'
-import { checkDecisions, parseResume } from '../approvals.ts'
+import { canBeToldNo, checkDecisions, parseResume } from '../approvals.ts'
 import { formatMessage, sumUsage } from '../messages.ts'
 import { findOpenCalls, haveResults } from '../tool-results.ts'
 import { listSpeakers, prepareResume, prepareTurn, readEnd, type Attempt } from './attempt.ts'
@@ -56,7 +56,7 @@ export class RemoteAgent implements Agent {
 
   async dismiss (request: DismissRequest): Promise<void> {
     const { question, reason, threadId, signal } = request
-    if (canTakeNo(question)) {
+    if (canBeToldNo(question)) {
       const events = this.resume({ ...request, decisions: question.actions.map((): Decision => ({ type: 'reject', message: reason })) })
       let last: AgentEvent | undefined
       for await (const event of events) last = event
@@ -172,11 +172,4 @@ export class RemoteAgent implements Agent {
     const server = signal === undefined ? this.#server : this.#server.within(signal)
     return await server.readState(remoteId).catch(rethrowUnless(signal))
   }
-}
-
-/** Whether a no ends what the graph asks itself: a step that asks for words would take the reason for the person's own. */
-function canTakeNo ({ actions }: Question): boolean {
-  const own = actions.filter(action => action.toolCallId === '')
-  const isYesOrNo = own.every(({ dialect }) => dialect === 'approval_request' || dialect === 'value')
-  return own.length > 0 && isYesOrNo && actions.every(action => action.allowedDecisions.includes('reject'))
 }
