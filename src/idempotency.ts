@@ -2,7 +2,7 @@ import { ServiceError } from './errors.ts'
 import { KEY_LIFE_MS, type MessageKey } from './message-key.ts'
 import type { TurnRun } from './turn-run.ts'
 
-/** What an entry takes beside its answer. */
+/** What an entry takes beside the events that it keeps. */
 const ENTRY_BYTES = 1024
 
 /** How much is remembered. */
@@ -11,15 +11,19 @@ export interface KnownMessagesOptions {
   readonly now: () => number
 }
 
+/** A turn, or what is kept of one that has ended. */
+export type KnownTurn = Pick<TurnRun, 'events' | 'begun' | 'outcome' | 'isReplay'>
+
 /** A turn, and whether another request than this one asked for it. */
 export interface OpenedTurn {
-  readonly turn: TurnRun
+  readonly turn: KnownTurn
   readonly isRepeat: boolean
 }
 
 interface Entry {
   readonly bodyHash: string | undefined
-  readonly turn: TurnRun
+  /** Once it has ended, the answer alone: what a turn holds is for those who keep turns to count. */
+  turn: KnownTurn
   /** Undefined while the turn runs. */
   endedAtMs?: number
   bytes: number
@@ -51,7 +55,7 @@ export class KnownMessages {
   /** The turn of this key: the one that is known, or else the one that `start` begins. Throws IDEMPOTENCY_KEY_REUSED. */
   async open ({ hash, bodyHash }: MessageKey, start: () => TurnRun): Promise<OpenedTurn> {
     for (;;) {
-      this.#dropOld()
+      this.dropOld()
       const known = this.#entries.get(hash)
       if (known === undefined) {
         const turn = start()
@@ -59,10 +63,21 @@ export class KnownMessages {
         return { turn, isRepeat: false }
       }
       // One that is refused before it begins, by a full queue say, has not used its key: then it is this one's turn to try.
-      const hasBegun = await known.turn.begun.then(() => true, () => false)
+      const { turn } = known
+      const hasBegun = await turn.begun.then(() => true, () => false)
       if (!hasBegun) continue
       if (known.bodyHash !== bodyHash) throw new ServiceError('IDEMPOTENCY_KEY_REUSED')
-      return { turn: known.turn, isRepeat: true }
+      return { turn, isRepeat: true }
+    }
+  }
+
+  /** Lets go of what ended too long ago; also when nothing new comes. */
+  dropOld (): void {
+    const cutoffMs = this.#options.now() - KEY_LIFE_MS
+    for (const [hash, entry] of this.#entries) {
+      if (entry.endedAtMs === undefined) continue
+      if (entry.endedAtMs > cutoffMs) return
+      this.#drop(hash, entry)
     }
   }
 
@@ -72,21 +87,13 @@ export class KnownMessages {
     const keep = (answer: string): void => {
       this.#drop(hash, entry)
       entry.endedAtMs = this.#options.now()
-      entry.bytes += Buffer.byteLength(answer)
+      entry.turn = describeAnswer(entry.turn, answer)
+      entry.bytes += entry.turn.events.bytes
       this.#entries.set(hash, entry)
       this.#bytes += entry.bytes
       this.#makeRoom()
     }
     entry.turn.outcome.then(keep, () => { this.#drop(hash, entry) })
-  }
-
-  #dropOld (): void {
-    const cutoffMs = this.#options.now() - KEY_LIFE_MS
-    for (const [hash, entry] of this.#entries) {
-      if (entry.endedAtMs === undefined) continue
-      if (entry.endedAtMs > cutoffMs) return
-      this.#drop(hash, entry)
-    }
   }
 
   #makeRoom (): void {
@@ -101,4 +108,9 @@ export class KnownMessages {
     this.#entries.delete(hash)
     this.#bytes -= entry.bytes
   }
+}
+
+function describeAnswer ({ events, isReplay }: KnownTurn, answer: string): KnownTurn {
+  const outcome = Promise.resolve(answer)
+  return { events: events.abridge(), begun: outcome, outcome, isReplay }
 }

@@ -13,6 +13,9 @@ export interface TurnEvent {
 /** What an event takes in memory beside its data: the object, and its place in a map. */
 const EVENT_BYTES = 128
 
+/** What makes V8 keep a text in two bytes a character instead of one. */
+const WIDE = /[^\0-\xFF]/
+
 /** How much of a turn is kept. */
 export interface TurnEventsOptions {
   /** Unguessable: whoever knows it may follow the turn. */
@@ -86,6 +89,15 @@ export class TurnEvents {
     return () => { this.#readers.delete(wake) }
   }
 
+  /** The first event and the last alone, of a turn that has ended. */
+  abridge (): TurnEvents {
+    const abridged = new TurnEvents({ id: this.id, maxBytes: 0 })
+    for (const event of [this.#first, this.#last]) abridged.#bytes += event === undefined ? 0 : sizeOf(event)
+    abridged.#first = this.#first
+    abridged.#last = this.#last
+    return abridged
+  }
+
   /** Lets go of everything between the first event and the last. */
   evict (): void {
     const bytes = this.#keptBytes
@@ -111,8 +123,9 @@ export class TurnEvents {
   }
 }
 
+/** In memory, not on the wire. */
 function sizeOf ({ data }: TurnEvent): number {
-  return Buffer.byteLength(data) + EVENT_BYTES
+  return data.length * (WIDE.test(data) ? 2 : 1) + EVENT_BYTES
 }
 
 /** One who reads the events of a turn, at a pace of their own. */
