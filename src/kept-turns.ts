@@ -31,8 +31,8 @@ export function formatEventId (turnId: string, position: number): string {
 /**
  * The turns whose events can be read again: those that run, and those that ended not long ago.
  *
- * *Promise.* Together they keep at most `maxBytes`, beside those that run and their first events: the turn that ended first goes first, then the events
- * of the turn that has run longest.
+ * *Promise.* Together they keep at most `maxBytes`, beside those that run and their first events: the turn that ended first goes first, then the
+ * events of the turn that has run longest.
  */
 export class KeptTurns {
   readonly #options: KeptTurnsOptions
