@@ -94,6 +94,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       limits: { maxToolCalls: config.MAX_TOOL_CALLS, maxSteps: config.RECURSION_LIMIT },
       now
     })
+    await app.register(turnDesk, { now })
     await app.register(conversation, {
       pendingText: config.PENDING_TEXT,
       maxQueuedTurns: config.MAX_QUEUED_TURNS,
@@ -103,7 +104,6 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       now,
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE
     })
-    await app.register(turnDesk, { now })
     await app.register(eventStream, { heartbeatMs, flushMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 

@@ -38,6 +38,8 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
   readonly maxQueuedTurns: number
   /** Leaves the conversation of an ended session where it is. */
   readonly keepConversations: boolean
+  /** Told of sessions that have ended: nothing that was said in them is to be read any more. */
+  readonly onEnd?: (sessionIds: readonly string[]) => void
   readonly now?: () => number
   readonly newId?: () => string
 }
@@ -56,7 +58,7 @@ export class Conversation {
   readonly #arrivals: Arrivals
 
   constructor (options: ConversationOptions) {
-    this.#options = { now: Date.now, newId: randomUUID, ...options }
+    this.#options = { now: Date.now, newId: randomUUID, onEnd: () => {}, ...options }
     this.#arrivals = new Arrivals(this.#options)
   }
 
@@ -182,6 +184,7 @@ export class Conversation {
 
   /** The session is gone by then, and cannot be ended again: a conversation that cannot be removed is left to the sweep. */
   async #forget ({ sessionId, threadId }: Session, log: Log): Promise<void> {
+    this.#options.onEnd([sessionId])
     if (this.#options.keepConversations) return
     try {
       await this.#options.agent.forget(threadId)

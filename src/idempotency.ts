@@ -12,7 +12,7 @@ export interface KnownMessagesOptions {
 }
 
 /** A turn, or what is kept of one that has ended. */
-export type KnownTurn = Pick<TurnRun, 'events' | 'begun' | 'outcome' | 'isReplay'>
+export type KnownTurn = Pick<TurnRun, 'events' | 'begun' | 'outcome' | 'isReplay' | 'session'>
 
 /** A turn, and whether another request than this one asked for it. */
 export interface OpenedTurn {
@@ -71,6 +71,14 @@ export class KnownMessages {
     }
   }
 
+  /** Lets go of all answers of these sessions. */
+  forget (sessionIds: ReadonlySet<string>): void {
+    for (const [hash, entry] of this.#entries) {
+      const { session } = entry.turn
+      if (entry.endedAtMs !== undefined && session !== undefined && sessionIds.has(session.sessionId)) this.#drop(hash, entry)
+    }
+  }
+
   /** Lets go of what ended too long ago; also when nothing new comes. */
   dropOld (): void {
     const cutoffMs = this.#options.now() - KEY_LIFE_MS
@@ -110,7 +118,7 @@ export class KnownMessages {
   }
 }
 
-function describeAnswer ({ events, isReplay }: KnownTurn, answer: string): KnownTurn {
+function describeAnswer ({ events, isReplay, session }: KnownTurn, answer: string): KnownTurn {
   const outcome = Promise.resolve(answer)
-  return { events: events.abridge(), begun: outcome, outcome, isReplay }
+  return { events: events.abridge(), begun: outcome, outcome, isReplay, session }
 }

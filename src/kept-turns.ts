@@ -78,6 +78,13 @@ export class KeptTurns {
     return turn === undefined ? undefined : { turn, position: Number(position) }
   }
 
+  /** Lets go of all turns of these sessions. */
+  forget (sessionIds: ReadonlySet<string>): void {
+    for (const { turn } of this.#ended.values()) {
+      if (turn.session !== undefined && sessionIds.has(turn.session.sessionId)) this.#drop(turn)
+    }
+  }
+
   /** Lets go of what ended too long ago; also when nothing new comes. */
   dropOld (): void {
     const cutoffMs = this.#options.now() - this.#options.keepMs

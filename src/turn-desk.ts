@@ -29,6 +29,13 @@ export class TurnDesk {
     this.#known = new KnownMessages({ maxBytes: maxAnswerBytes, now: options.now })
   }
 
+  /** Lets go of what was said in sessions that have ended. */
+  forget (sessionIds: readonly string[]): void {
+    const ended = new Set(sessionIds)
+    this.#turns.forget(ended)
+    this.#known.forget(ended)
+  }
+
   /** Lets go of what is too old. */
   dropOld (): void {
     this.#turns.dropOld()
