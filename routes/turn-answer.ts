@@ -12,17 +12,23 @@ import { formatReply, type ChatAnswer, type TurnHeaders } from './schemas.ts'
 /** A request to chat or approve. */
 type TurnRequest = FastifyRequest & { readonly body: KeyedRequest['body'], readonly headers: TurnHeaders }
 
-/** Runs the turn that was asked for. */
-type RunTurn = (asker: TurnAsker) => Promise<Reply>
+/** The turn that was asked for. */
+interface AskedTurn {
+  /** The chat platform's own id of the message, where the route has one. */
+  readonly messageId?: unknown
+  readonly run: (asker: TurnAsker) => Promise<Reply>
+}
 
 /**
  * Answers chat and approve: as JSON, or as an event stream to those who prefer one; from the turn that runs or ran already, to those who ask
  * twice (`Idempotency-Key`, `metadata.message_id`) or lost the line (`Last-Event-ID`).
  */
-export async function answerTurn (desk: TurnDesk, request: TurnRequest, reply: FastifyReply, run: RunTurn): Promise<ChatAnswer | FastifyReply> {
+export async function answerTurn (
+  desk: TurnDesk, request: TurnRequest, reply: FastifyReply, { messageId, run }: AskedTurn
+): Promise<ChatAnswer | FastifyReply> {
   const { body, clientId, headers } = request
   const wantsStream = prefersEventStream(headers.accept)
-  const key = readMessageKey({ route: request.routeOptions.url ?? '', clientId, header: headers['idempotency-key'], body })
+  const key = readMessageKey({ route: request.routeOptions.url ?? '', clientId, header: headers['idempotency-key'], messageId, body })
   const lastEventId = headers['last-event-id'] ?? ''
   if (lastEventId !== '') {
     const { turn, position } = desk.find(lastEventId, { clientId, userId: body.user_id, platform: body.platform, sessionId: body.session_id })

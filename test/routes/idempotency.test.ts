@@ -67,6 +67,25 @@ t.test('the same key with another body is refused; the same message_id with anot
   t.same(await said(service, answer), ['Hello', 'Hello', 'Hello, edited'])
 })
 
+t.test('a decision is another one for another answer, question or session: its body has no message_id, and a key is for one body', async t => {
+  const service = await startApp(t)
+  const ask = async (text: string) => (await service.say(`note: ${text}`)).body
+  const { session_id, approval_data: milk } = await ask('milk')
+  const decide = { user_id: 'ann', platform: 'api', session_id, metadata: { message_id: 77 } }
+  t.match(await service.approve({ ...decide, approved: false, approval_id: milk?.approval_id }), { status: 200 })
+  const { approval_data: bread } = await ask('bread')
+  const second = await service.approve({ ...decide, approved: true, approval_id: bread?.approval_id })
+  t.match(second, { status: 200, body: { message: /bread/ } })
+  t.notMatch(second.headers, REPLAYED)
+  const { approval_data: eggs } = await ask('eggs')
+  const keyed = { ...decide, approved: true, approval_id: eggs?.approval_id }
+  t.match(await service.approve(keyed, KEY), { status: 200 })
+  for (const change of [{ approved: false }, { approval_id: bread?.approval_id }, { session_id: 'other' }]) {
+    t.match(await service.approve({ ...keyed, ...change }, KEY), { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+  }
+  t.match(await service.approve(keyed, KEY), { status: 200, headers: REPLAYED })
+})
+
 t.test('a key is 1 to 255 visible ASCII characters, or the header is named', async t => {
   const service = await startApp(t)
   for (const key of ['a b', 'é', 'x'.repeat(256)]) {
