@@ -95,7 +95,8 @@ class EventStream extends Readable {
   }
 
   #wake (): void {
-    if (this.#isWaiting) this._read()
+    // Also between two reads: an event that is too large to be kept is there only now.
+    if (this.#isWaiting || this.readableLength < CHUNK_BYTES) this._read()
   }
 
   #beat (): void {

@@ -29,7 +29,7 @@ export interface TurnEventsOptions {
  * The events of one turn, and the only place where they wait for those who read them.
  *
  * *Promise.* The turn never waits for a reader, and a reader never makes it keep more than `maxBytes`, beside its first event and its last: the
- * oldest of the others go. A reader who missed some is given the last event alone, since an answer with a hole in it is worse than none.
+ * oldest of the others go, once those who are up to date have been told of the newest. A reader who missed some is given the last event alone, since an answer with a hole in it is worse than none.
  *
  * *Not promised.* That every reader sees every event.
  */
@@ -72,9 +72,12 @@ export class TurnEvents {
     const event = { position: ++this.#count, name, data }
     if (name === 'session') this.#first = event
     else if (name === 'message' || name === 'error') this.#last = event
-    else this.#keep(event)
-    this.#grow(sizeOf(event))
+    else this.#kept.set(event.position, event)
+    if (this.#kept.has(event.position)) this.#keptBytes += sizeOf(event)
+    // Before anything goes, this event not excepted: who is up to date misses nothing.
     for (const wake of this.#readers) wake()
+    this.#grow(sizeOf(event))
+    this.#trim()
   }
 
   /** The event that follows on a position; undefined if there is none yet. To one who missed events: the last one of all. */
@@ -106,9 +109,7 @@ export class TurnEvents {
     if (bytes > 0) this.#grow(-bytes)
   }
 
-  #keep (event: TurnEvent): void {
-    this.#kept.set(event.position, event)
-    this.#keptBytes += sizeOf(event)
+  #trim (): void {
     for (const [position, oldest] of this.#kept) {
       if (this.#keptBytes <= this.#maxBytes) return
       this.#kept.delete(position)
