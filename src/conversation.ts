@@ -12,7 +12,7 @@ import { mergeMetadata } from './sessions/metadata.ts'
 import { createSession, type JsonObject, type Session } from './sessions/session.ts'
 import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
-import type { TurnAsker } from './turn-watch.ts'
+import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
 
@@ -75,7 +75,7 @@ export class Conversation {
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
       const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
-      const { session: known, place } = await this.#arrivals.join(request, this.#describeWait())
+      const { session: known, place } = await this.#arrivals.join(request, this.#describeWait(asker.watch))
       // A session that ends while the message waits: a message that names it ends with it, any other one goes on with the next.
       const find = async (place: Place) => request.sessionId === undefined
         ? await this.#arrivals.find(place, request, { signal: this.#underWay.stopped })
@@ -92,7 +92,7 @@ export class Conversation {
     return await this.#underWay.track(async () => {
       const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-      const place = this.#arrivals.enter(sessionId, this.#describeWait())
+      const place = this.#arrivals.enter(sessionId, this.#describeWait(asker.watch))
       const find = async () => await this.#findNamed(sessionId)
       return await this.#takeTurn({ known: session, place, find }, { log, ...asker }, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
@@ -161,8 +161,8 @@ export class Conversation {
     return session
   }
 
-  #describeWait (): LockOptions {
-    return { maxWaiting: this.#options.maxQueuedTurns, signal: this.#underWay.stopped }
+  #describeWait (watch: TurnWatch | undefined): LockOptions {
+    return { maxWaiting: this.#options.maxQueuedTurns, onQueued: () => { watch?.accept() }, signal: this.#underWay.stopped }
   }
 
   async #startAfresh (session: Session, place: Place, change: JsonObject | undefined, { log, key }: LoggedAsker): Promise<Reply> {

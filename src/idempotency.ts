@@ -12,7 +12,7 @@ export interface KnownMessagesOptions {
 }
 
 /** A turn, or what is kept of one that has ended. */
-export type KnownTurn = Pick<TurnRun, 'events' | 'begun' | 'outcome' | 'isReplay' | 'session'>
+export type KnownTurn = Pick<TurnRun, 'events' | 'accepted' | 'begun' | 'outcome' | 'isReplay' | 'session'>
 
 /** A turn, and whether another request than this one asked for it. */
 export interface OpenedTurn {
@@ -32,8 +32,8 @@ interface Entry {
 /**
  * The messages with a key that came not long ago.
  *
- * *Promise.* Of requests with one key, one is run, and the others get what it comes to. A key counts only when its turn has begun, and is free
- * again after any error.
+ * *Promise.* Of requests with one key, one is run, and the others get what it comes to. A key counts only when its message is accepted into the
+ * queue, and is free again after any error.
  *
  * *Not promised.* That every answer is kept for as long as its key lives: beyond `maxBytes` the oldest go, and the thread has to tell.
  */
@@ -62,10 +62,10 @@ export class KnownMessages {
         this.#remember(hash, { bodyHash, turn, bytes: ENTRY_BYTES })
         return { turn, isRepeat: false }
       }
-      // One that is refused before it begins, by a full queue say, has not used its key: then it is this one's turn to try.
+      // One that gets no place in the queue, since it is full say, has not used its key: then it is this one's turn to try.
       const { turn } = known
-      const hasBegun = await turn.begun.then(() => true, () => false)
-      if (!hasBegun) continue
+      const isAccepted = await turn.accepted.then(() => true, () => false)
+      if (!isAccepted) continue
       if (known.bodyHash !== bodyHash) throw new ServiceError('IDEMPOTENCY_KEY_REUSED')
       return { turn, isRepeat: true }
     }
@@ -120,5 +120,5 @@ export class KnownMessages {
 
 function describeAnswer ({ events, isReplay, session }: KnownTurn, answer: string): KnownTurn {
   const outcome = Promise.resolve(answer)
-  return { events: events.abridge(), begun: outcome, outcome, isReplay, session }
+  return { events: events.abridge(), accepted: outcome, begun: outcome, outcome, isReplay, session }
 }

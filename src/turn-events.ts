@@ -29,7 +29,8 @@ export interface TurnEventsOptions {
  * The events of one turn, and the only place where they wait for those who read them.
  *
  * *Promise.* The turn never waits for a reader, and a reader never makes it keep more than `maxBytes`, beside its first event and its last: the
- * oldest of the others go, once those who are up to date have been told of the newest. A reader who missed some is given the last event alone, since an answer with a hole in it is worse than none.
+ * oldest of the others go, once those who are up to date have been told of the newest. A reader who missed some is given the last event alone, since
+ * an answer with a hole in it is worse than none.
  *
  * *Not promised.* That every reader sees every event.
  */

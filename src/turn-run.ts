@@ -36,12 +36,14 @@ export class TurnRun implements TurnWatch {
   readonly clientId: string
   readonly wantsTokens: boolean
   #outcome: Promise<string>
+  #accepted: Promise<unknown>
   #begun: Promise<unknown>
   #format: TurnFormat
   #session: SessionReference | undefined
   #tokens = new AnswerTokens('')
   #isReplay = false
   #error: ServiceError | undefined
+  #markAccepted = (): void => {}
   #markBegun = (): void => {}
 
   constructor ({ events, clientId, wantsTokens, format, run }: TurnRunOptions) {
@@ -49,18 +51,26 @@ export class TurnRun implements TurnWatch {
     this.clientId = clientId
     this.wantsTokens = wantsTokens
     this.#format = format
+    const isAccepted = new Promise<void>(resolve => { this.#markAccepted = resolve })
     const hasBegun = new Promise<void>(resolve => { this.#markBegun = resolve })
     this.#outcome = this.#finish(run)
     this.#begun = Promise.race([hasBegun, this.#outcome])
+    this.#accepted = Promise.race([isAccepted, this.#begun])
     const letGo = (): void => { this.#letGo() }
     this.#outcome.then(letGo, letGo)
     // Whoever waits for them is told; nobody has to.
+    this.#accepted.catch(() => {})
     this.#begun.catch(() => {})
   }
 
   /** The answer, as JSON. */
   get outcome (): Promise<string> {
     return this.#outcome
+  }
+
+  /** Resolves when the message has its place in the queue; rejects if it gets none. */
+  get accepted (): Promise<unknown> {
+    return this.#accepted
   }
 
   /** Resolves when there is something to tell; rejects if the turn is refused before. */
@@ -76,6 +86,10 @@ export class TurnRun implements TurnWatch {
   /** Once it has ended: whether its answer is that to an earlier message, given again. */
   get isReplay (): boolean {
     return this.#isReplay
+  }
+
+  accept (): void {
+    this.#markAccepted()
   }
 
   began (session: SessionReference, preface: string): void {
@@ -114,10 +128,10 @@ export class TurnRun implements TurnWatch {
   #letGo (): void {
     this.#format = NO_FORMAT
     this.#tokens = new AnswerTokens('')
-    this.#markBegun = () => {}
+    this.#markAccepted = this.#markBegun = () => {}
     if (this.#error === undefined) return
     this.#outcome = Promise.reject(this.#error)
-    this.#begun = this.#outcome
+    this.#accepted = this.#begun = this.#outcome
     this.#outcome.catch(() => {})
   }
 

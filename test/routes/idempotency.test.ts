@@ -113,6 +113,23 @@ t.test('after an error the key is free, and a full queue does not use it up', as
   t.notMatch(last.headers, REPLAYED)
 })
 
+t.test('a repeat of a message that waits in the queue has its status by the first heartbeat, and another body is refused at once', async t => {
+  const provider = await OpenAiServer.start(t)
+  const service = await startApp(t, { env: provider.env, heartbeatMs: 5 })
+  const url = `${await service.listen()}/api/chat`
+  const { asked, answered } = provider.hold('Done')
+  const running = service.say('1')
+  await asked.opened
+  const first = await EventClient.open(url, HELLO, KEY)
+  const second = await EventClient.open(url, HELLO, KEY)
+  t.match([await first.nextComment(), await second.nextComment()], [/still here/, /still here/])
+  t.match(second.headers, REPLAYED)
+  t.match(await service.chat({ ...HELLO, message: 'Other' }, KEY), { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+  answered.open()
+  t.same(await second.rest(), await first.rest())
+  await running
+})
+
 t.test('a key is kept for ten minutes', async t => {
   let now = Date.now()
   const service = await startApp(t, { now: () => now })
