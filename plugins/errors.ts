@@ -63,6 +63,12 @@ async function errors (fastify: FastifyInstance): Promise<void> {
 
 /** Answers with an error; also for those that Fastify meets before a route is found. */
 export function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): void {
+  // Whoever was to read a stream has gone before its headers went out; the turn goes on without.
+  if (thrown.code === 'ERR_STREAM_PREMATURE_CLOSE' && reply.raw.destroyed) {
+    request.log.info({ code: thrown.code }, 'The client has gone')
+    reply.hijack()
+    return
+  }
   const error = toServiceError(thrown)
   const { statusCode, retryAfterSeconds } = error
   logError(error, request)
