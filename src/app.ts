@@ -41,6 +41,7 @@ const DRAIN_SHARE = 0.7
 
 /** And the part that clients have to read the last events of their streams. */
 const FLUSH_SHARE = 0.05
+const MIN_FLUSH_MS = 100
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
@@ -104,7 +105,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       now,
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE
     })
-    await app.register(eventStream, { heartbeatMs, flushMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE })
+    await app.register(eventStream, { heartbeatMs, flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
     const { version } = packageJson
