@@ -8,8 +8,8 @@ import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** An error as the body that answers this request with it. */
-    formatError (error: ServiceError): string
+    /** How an error is written as the body that answers this request; it does not hold on to the request. */
+    describeErrors (): (error: ServiceError) => string
     /** Logs an error that ended this request. */
     logError (error: ServiceError): void
   }
@@ -50,7 +50,10 @@ async function errors (fastify: FastifyInstance): Promise<void> {
     reply.header('x-request-id', request.id)
   })
   fastify.setErrorHandler(sendError)
-  fastify.decorateRequest('formatError', function formatOwnError (error) { return formatError(error, this) })
+  fastify.decorateRequest('describeErrors', function describeOwnErrors () {
+    const context = describeContext(this)
+    return error => formatError(error, context)
+  })
   fastify.decorateRequest('logError', function logOwnError (error) { logError(error, this) })
   fastify.setNotFoundHandler(function refuseRoute (request) {
     throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
@@ -60,6 +63,12 @@ async function errors (fastify: FastifyInstance): Promise<void> {
 
 /** Answers with an error; also for those that Fastify meets before a route is found. */
 export function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): void {
+  // Whoever was to read a stream has gone before its headers went out; the turn goes on without.
+  if (thrown.code === 'ERR_STREAM_PREMATURE_CLOSE' && reply.raw.destroyed) {
+    request.log.info({ code: thrown.code }, 'The client has gone')
+    reply.hijack()
+    return
+  }
   const error = toServiceError(thrown)
   const { statusCode, retryAfterSeconds } = error
   logError(error, request)
@@ -67,7 +76,7 @@ export function sendError (thrown: FastifyError | ServiceError, request: Fastify
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   // Also for what fails before any hook runs.
   reply.header('x-request-id', request.id)
-  reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(formatError(error, request))
+  reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(formatError(error, describeContext(request)))
 }
 
 function logError (error: ServiceError, { log }: FastifyRequest): void {
@@ -78,15 +87,26 @@ function logError (error: ServiceError, { log }: FastifyRequest): void {
   else log.info(fields, 'Request refused')
 }
 
-function formatError (error: ServiceError, request: FastifyRequest): string {
+/** Of a request, what its errors say. */
+interface ErrorContext {
+  readonly requestId: string
+  /** What the body says of the person, where errors speak to one. */
+  readonly person: object | undefined
+}
+
+function describeContext ({ id, body, routeOptions }: FastifyRequest): ErrorContext {
+  return { requestId: id, person: routeOptions.config.speaksToPerson === true ? describeBody(body) : undefined }
+}
+
+function formatError (error: ServiceError, { requestId, person }: ErrorContext): string {
   const { code, statusCode } = error
   return JSON.stringify({
     statusCode,
     code,
     error: REASONS[statusCode],
     message: statusCode >= 500 ? ERRORS[code].message : error.message,
-    request_id: request.id,
-    ...(request.routeOptions.config.speaksToPerson === true && describeToPerson(request, error))
+    request_id: requestId,
+    ...(person !== undefined && describeToPerson(person, error))
   })
 }
 
@@ -111,9 +131,9 @@ function toServiceError (error: FastifyError | ServiceError): ServiceError {
 }
 
 /** What chat and approve always say, so that a bot that only shows `message` still says something sensible. */
-function describeToPerson ({ body }: FastifyRequest, { session }: ServiceError): object {
+function describeToPerson (person: object, { session }: ServiceError): object {
   const known = session === undefined
-    ? describeBody(body)
+    ? person
     : { user_id: session.userId, session_id: session.sessionId, platform: session.platform }
   return { ...known, status: 'error', requires_approval: false, approval_data: null, metadata: {} }
 }

@@ -61,6 +61,11 @@ async function eventStream (fastify: FastifyInstance, { heartbeatMs, flushMs }: 
   })
 }
 
+/** What is no line break in JSON, nor in an event stream, is one for some who read it line by line, such as Python's splitlines. */
+function escapeBreaks (json: string): string {
+  return json.replace(/[\u0085\u2028\u2029]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 /** The events of a turn as the text of an event stream, made when it is read. */
 class EventStream extends Readable {
   readonly #reader: TurnReader
@@ -81,7 +86,7 @@ class EventStream extends Readable {
     while (text.length < CHUNK_BYTES) {
       const event = this.#reader.next()
       if (event === undefined) break
-      text += `id: ${formatEventId(this.#reader.events.id, event.position)}\nevent: ${event.name}\ndata: ${event.data}\n\n`
+      text += `id: ${formatEventId(this.#reader.events.id, event.position)}\nevent: ${event.name}\ndata: ${escapeBreaks(event.data)}\n\n`
     }
     this.#isWaiting = text === '' && !this.#reader.isDone
     if (text !== '') this.push(text)
@@ -95,7 +100,8 @@ class EventStream extends Readable {
   }
 
   #wake (): void {
-    if (this.#isWaiting) this._read()
+    // Also between two reads: an event that is too large to be kept is there only now.
+    if (this.#isWaiting || this.readableLength < CHUNK_BYTES) this._read()
   }
 
   #beat (): void {

@@ -23,7 +23,7 @@ async function jsonBody (fastify: FastifyInstance): Promise<void> {
     }
     parseJson(request, text, function check (error, value) {
       if (error !== null) {
-        done(describeRefusal(error))
+        done(new ServiceError('BODY_NOT_JSON', { cause: error }))
         return
       }
       const problem = findIllFormed(text, value)
@@ -31,13 +31,6 @@ async function jsonBody (fastify: FastifyInstance): Promise<void> {
       else done(new ServiceError('REQUEST_INVALID', { message: problem }))
     })
   })
-}
-
-function describeRefusal (cause: Error): ServiceError {
-  const isForbidden = cause.message.includes('forbidden prototype property')
-  return isForbidden
-    ? new ServiceError('REQUEST_INVALID', { message: 'body holds a key __proto__ or constructor.prototype', cause })
-    : new ServiceError('BODY_NOT_JSON', { cause })
 }
 
 export default fp(jsonBody, { name: 'json-body', dependencies: ['errors'], fastify: '5.x' })

@@ -17,8 +17,8 @@ export interface SessionCleanupOptions {
 /** Sweeps expired sessions and their conversations; closing waits for a sweep in flight. */
 async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...options }: SessionCleanupOptions): Promise<void> {
   await fastify.register(schedule)
-  const { sessionStore: store, agent, log } = fastify
-  const sweep = new Sweep({ store, agent, log, ...options })
+  const { sessionStore: store, agent, turnDesk, log } = fastify
+  const sweep = new Sweep({ store, agent, log, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
   let inFlight: Promise<unknown> = Promise.resolve()
 
   async function sweepOnce (): Promise<void> {
@@ -47,4 +47,4 @@ async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...option
   })
 }
 
-export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['session-store', 'agent'], fastify: '5.x' })
+export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['session-store', 'agent', 'turn-desk'], fastify: '5.x' })

@@ -19,11 +19,20 @@ const MAX_TURN_BYTES = 1024 * 1024
 const MAX_BYTES = 64 * 1024 * 1024
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
+/** What has become too old is let go of within so long, also while nobody asks for anything. */
+const DROP_INTERVAL_MS = 30_000
+
 /** Turns that are streamed, or that may be asked for twice, as `fastify.turnDesk`. */
 async function turnDesk (fastify: FastifyInstance, { now }: TurnDeskPluginOptions): Promise<void> {
-  fastify.decorate('turnDesk', new TurnDesk({
+  const desk = new TurnDesk({
     keepMs: KEEP_MS, maxTurnBytes: MAX_TURN_BYTES, maxBytes: MAX_BYTES, maxAnswerBytes: MAX_ANSWER_BYTES, now, newId: randomUUID
-  }))
+  })
+  fastify.decorate('turnDesk', desk)
+
+  const timer = setInterval(() => { desk.dropOld() }, DROP_INTERVAL_MS).unref()
+  fastify.addHook('onClose', async function stopDropping () {
+    clearInterval(timer)
+  })
 }
 
 export default fp(turnDesk, { name: 'turn-desk', dependencies: [], fastify: '5.x' })

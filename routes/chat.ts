@@ -34,7 +34,10 @@ const chat: FastifyPluginAsyncTypebox = async function chat (fastify) {
       sessionId: body.session_id,
       approvalId: body.approval_id
     }
-    return await answerTurn(fastify.turnDesk, request, reply, async asker => await fastify.conversation.chat(message, log, asker))
+    return await answerTurn(fastify.turnDesk, request, reply, {
+      messageId: body.metadata?.message_id,
+      run: async asker => await fastify.conversation.chat(message, log, asker)
+    })
   })
 }
 

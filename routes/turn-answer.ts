@@ -1,27 +1,34 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { prefersEventStream } from '../src/accept.ts'
+import type { KnownTurn } from '../src/idempotency.ts'
 import { readMessageKey, type KeyedRequest } from '../src/message-key.ts'
 import type { Reply } from '../src/reply.ts'
 import type { TurnDesk } from '../src/turn-desk.ts'
 import { TurnReader } from '../src/turn-events.ts'
-import type { TurnFormat, TurnRun } from '../src/turn-run.ts'
+import type { TurnFormat } from '../src/turn-run.ts'
 import type { TurnAsker } from '../src/turn-watch.ts'
 import { formatReply, type ChatAnswer, type TurnHeaders } from './schemas.ts'
 
 /** A request to chat or approve. */
 type TurnRequest = FastifyRequest & { readonly body: KeyedRequest['body'], readonly headers: TurnHeaders }
 
-/** Runs the turn that was asked for. */
-type RunTurn = (asker: TurnAsker) => Promise<Reply>
+/** The turn that was asked for. */
+interface AskedTurn {
+  /** The chat platform's own id of the message, where the route has one. */
+  readonly messageId?: unknown
+  readonly run: (asker: TurnAsker) => Promise<Reply>
+}
 
 /**
  * Answers chat and approve: as JSON, or as an event stream to those who prefer one; from the turn that runs or ran already, to those who ask
  * twice (`Idempotency-Key`, `metadata.message_id`) or lost the line (`Last-Event-ID`).
  */
-export async function answerTurn (desk: TurnDesk, request: TurnRequest, reply: FastifyReply, run: RunTurn): Promise<ChatAnswer | FastifyReply> {
+export async function answerTurn (
+  desk: TurnDesk, request: TurnRequest, reply: FastifyReply, { messageId, run }: AskedTurn
+): Promise<ChatAnswer | FastifyReply> {
   const { body, clientId, headers } = request
   const wantsStream = prefersEventStream(headers.accept)
-  const key = readMessageKey({ route: request.routeOptions.url ?? '', clientId, header: headers['idempotency-key'], body })
+  const key = readMessageKey({ route: request.routeOptions.url ?? '', clientId, header: headers['idempotency-key'], messageId, body })
   const lastEventId = headers['last-event-id'] ?? ''
   if (lastEventId !== '') {
     const { turn, position } = desk.find(lastEventId, { clientId, userId: body.user_id, platform: body.platform, sessionId: body.session_id })
@@ -36,7 +43,7 @@ export async function answerTurn (desk: TurnDesk, request: TurnRequest, reply: F
 }
 
 /** What is found before the turn begins is an ordinary error; what comes later, an event. */
-async function sendStream (request: TurnRequest, reply: FastifyReply, turn: TurnRun, isRepeat: boolean): Promise<FastifyReply> {
+async function sendStream (request: TurnRequest, reply: FastifyReply, turn: KnownTurn, isRepeat: boolean): Promise<FastifyReply> {
   // To whoever asks again for what is done, its end is enough.
   const isDone = isRepeat && turn.events.last !== undefined
   await reply.holdStatus(turn.begun)
@@ -45,17 +52,20 @@ async function sendStream (request: TurnRequest, reply: FastifyReply, turn: Turn
   return reply.sendEvents(new TurnReader(turn.events, 0, isDone))
 }
 
-async function sendAnswer (reply: FastifyReply, turn: TurnRun, isRepeat: boolean): Promise<FastifyReply> {
+async function sendAnswer (reply: FastifyReply, turn: KnownTurn, isRepeat: boolean): Promise<FastifyReply> {
   const answer = await turn.outcome
   if (isRepeat || turn.isReplay) reply.header('idempotency-replayed', 'true')
   return reply.type('application/json; charset=utf-8').send(answer)
 }
 
+/** Holds on to neither the request nor the reply: a turn may wait, or run, for long after its client has gone. */
 function describeFormat (request: TurnRequest, reply: FastifyReply): TurnFormat {
+  const serialize = reply.getSerializationFunction('200')
+  if (serialize === undefined) throw new Error('The route has no schema for its answer')
   return {
     session: ({ userId, sessionId, platform }) => JSON.stringify({ user_id: userId, session_id: sessionId, platform }),
     // By the schema of the answer, which leaves out what is not for clients.
-    reply: answer => String(reply.serializeInput(formatReply(answer), '200')),
-    error: error => request.formatError(error)
+    reply: answer => serialize({ ...formatReply(answer) }),
+    error: request.describeErrors()
   }
 }

@@ -17,7 +17,8 @@ import health from '../routes/health.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { resolveConversationsPath, type Environment } from './config.ts'
+import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
+import { makeErrorSerializer } from './log.ts'
 
 /** What the service is built from. */
 export interface AppOptions {
@@ -47,12 +48,14 @@ const MIN_STOP_MS = 150
 
 /** And the part that clients have to read the last events of their streams. */
 const FLUSH_SHARE = 0.05
+const MIN_FLUSH_MS = 100
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
+  const secrets = [...SECRET_SETTINGS].map(name => environment[name] ?? '')
   const app = Fastify({
-    logger,
+    logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) } },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: readRequestId,
@@ -100,6 +103,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       limits: { maxToolCalls: config.MAX_TOOL_CALLS, maxSteps: config.RECURSION_LIMIT },
       now
     })
+    await app.register(turnDesk, { now })
     await app.register(conversation, {
       pendingText: config.PENDING_TEXT,
       maxQueuedTurns: config.MAX_QUEUED_TURNS,
@@ -110,8 +114,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE,
       stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS)
     })
-    await app.register(turnDesk, { now })
-    await app.register(eventStream, { heartbeatMs, flushMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE })
+    await app.register(eventStream, { heartbeatMs, flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
     const { version } = packageJson

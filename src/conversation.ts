@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { Arrivals } from './arrivals.ts'
 import { runWithDeadline } from './deadline.ts'
 import { ServiceError } from './errors.ts'
 import { addKeyRecord, findKeyRecord } from './key-record.ts'
@@ -7,13 +8,12 @@ import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
 import { RunningTurns } from './running-turns.ts'
 import { findOwnedSession, findSession } from './session-search.ts'
+import type { Place } from './session-queue.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import { createSession, type JsonObject, type Session } from './sessions/session.ts'
-import type { SessionLock } from './sessions/store.ts'
-import { TurnLocks } from './sessions/turn-lock.ts'
-import { inferPlatform, normaliseUserId } from './sessions/user-id.ts'
+import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
-import type { TurnAsker } from './turn-watch.ts'
+import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
 
@@ -25,6 +25,14 @@ interface LoggedAsker extends TurnAsker {
   readonly log: Log
 }
 
+/** A request that waits for its turn. */
+interface Waiting {
+  readonly known: Session | undefined
+  readonly place: Promise<Place>
+  /** The session of the turn, once that has come. */
+  readonly find: (place: Place) => Promise<Session>
+}
+
 /** What conversations are held with. */
 export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> {
   /** Time for a turn, from the moment that it is its turn. */
@@ -33,6 +41,8 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
   readonly maxQueuedTurns: number
   /** Leaves the conversation of an ended session where it is. */
   readonly keepConversations: boolean
+  /** Told of sessions that have ended: nothing that was said in them is to be read any more. */
+  readonly onEnd?: (sessionIds: readonly string[]) => void
   readonly now?: () => number
   readonly newId?: () => string
 }
@@ -48,11 +58,11 @@ export class Conversation {
   readonly #options: Required<ConversationOptions>
   readonly #underWay = new UnderWay()
   readonly #running = new RunningTurns()
-  /** By person: who came first finds, or makes, the session first, and joins its queue first. */
-  readonly #arrivals = new TurnLocks()
+  readonly #arrivals: Arrivals
 
   constructor (options: ConversationOptions) {
-    this.#options = { now: Date.now, newId: randomUUID, ...options }
+    this.#options = { now: Date.now, newId: randomUUID, onEnd: () => {}, ...options }
+    this.#arrivals = new Arrivals(this.#options)
   }
 
   /** Whether new turns are refused, since the service stops. */
@@ -68,16 +78,15 @@ export class Conversation {
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
       const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
-      for (;;) {
-        const { session, lock } = await this.#joinQueue(request)
-        const reply = await this.#takeTurn(session, lock, { log, ...asker }, async (turn, current) => {
-          if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, metadata, { log, ...asker })
-          return await turn.say({ text, metadata, approvalId, askedBefore })
-        })
-        if (reply !== undefined) return reply
-        // The session ended while the message waited. A message that names it ends with it, any other one starts afresh.
-        if (request.sessionId !== undefined) throw new ServiceError('SESSION_NOT_FOUND')
-      }
+      const { session: known, place } = await this.#arrivals.join(request, this.#describeWait(asker.watch))
+      // A session that ends while the message waits: a message that names it ends with it, any other one goes on with the next.
+      const find = async (place: Place) => request.sessionId === undefined
+        ? await this.#arrivals.find(place, request, { signal: this.#underWay.stopped })
+        : await this.#findNamed(request.sessionId)
+      return await this.#takeTurn({ known, place, find }, { log, ...asker }, async (turn, current, place) => {
+        if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, place, metadata, { log, ...asker })
+        return await turn.say({ text, metadata, approvalId, askedBefore })
+      })
     })
   }
 
@@ -86,11 +95,11 @@ export class Conversation {
     return await this.#underWay.track(async () => {
       const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-      const reply = await this.#takeTurn(session, this.#lock(session), { log, ...asker }, async turn => {
+      const place = this.#arrivals.enter(sessionId, this.#describeWait(asker.watch))
+      const find = async () => await this.#findNamed(sessionId)
+      return await this.#takeTurn({ known: session, place, find }, { log, ...asker }, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
-      if (reply === undefined) throw new ServiceError('SESSION_NOT_FOUND')
-      return reply
     })
   }
 
@@ -105,13 +114,14 @@ export class Conversation {
     await this.#underWay.track(async () => {
       // An expired session is gone; under its lock it would count as one whose turn runs.
       if (await this.#options.store.get(sessionId) === undefined) throw new ServiceError('SESSION_NOT_FOUND')
-      const lock = await this.#options.store.lock(sessionId, { signal: this.#underWay.stopped })
+      const place = await this.#arrivals.enter(sessionId, { signal: this.#underWay.stopped })
       try {
-        const session = await this.#options.store.delete(sessionId)
-        if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+        const session = await this.#findNamed(sessionId)
+        this.#arrivals.announceEnd(session, place)
+        await this.#options.store.delete(sessionId)
         await this.#forget(session, log)
       } finally {
-        lock.release()
+        place.release()
       }
     })
   }
@@ -124,55 +134,46 @@ export class Conversation {
     await this.#underWay.drain(graceMs, stopMs)
   }
 
-  /** Undefined if the session ended before its turn came. */
   async #takeTurn (
-    known: Session, waiting: Promise<SessionLock>, asker: LoggedAsker, run: (turn: Turn, session: Session) => Promise<Reply>
-  ): Promise<Reply | undefined> {
+    waiting: Waiting, asker: LoggedAsker, run: (turn: Turn, session: Session, place: Place) => Promise<Reply>
+  ): Promise<Reply> {
     const { store, agent, now, agentTimeoutMs } = this.#options
-    let lock: SessionLock | undefined
+    let { known } = waiting
+    let place: Place | undefined
     try {
-      lock = await waiting
+      const held = place = await waiting.place
       const startedAtMs = now()
-      const session = await store.get(known.sessionId)
-      if (session === undefined) return undefined
+      const session = known = await waiting.find(held)
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
       const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
-        return await runWithDeadline(agentTimeoutMs, stopped, async stop => await run(new Turn(this.#options, { ...asker, session, stop }), session))
+        return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
+          return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
+        })
       })
       asker.log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply
     } catch (error) {
-      throw (error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })).withSession(known)
+      const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
+      throw known === undefined ? refusal : refusal.withSession(known)
     } finally {
-      lock?.release()
+      place?.release()
     }
   }
 
-  /** The session of a message, made if there is none, and the wait for its lock. */
-  async #joinQueue (request: ChatRequest): Promise<{ session: Session, lock: Promise<SessionLock> }> {
-    const { userId, sessionId, platform = inferPlatform(userId), approvalId } = request
-    const owner = normaliseUserId(userId, platform)
-    const arrival = sessionId === undefined ? await this.#arrivals.lock(`${platform} ${owner}`) : undefined
-    try {
-      let session = await findSession(this.#options.store, request)
-      if (session === undefined) {
-        if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
-        const create = () => createSession({ ...this.#options, userId: owner, platform })
-        session = (await this.#options.store.continueOrCreate(owner, platform, create)).session
-      }
-      return { session, lock: this.#lock(session) }
-    } finally {
-      arrival?.release()
-    }
+  /** The session that was named when the wait for it began; the queue may have moved on. */
+  async #findNamed (sessionId: string): Promise<Session> {
+    const session = await this.#options.store.get(sessionId)
+    if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+    return session
   }
 
-  #lock ({ sessionId }: Session): Promise<SessionLock> {
-    return this.#options.store.lock(sessionId, { maxWaiting: this.#options.maxQueuedTurns, signal: this.#underWay.stopped })
+  #describeWait (watch: TurnWatch | undefined): LockOptions {
+    return { maxWaiting: this.#options.maxQueuedTurns, onQueued: () => { watch?.accept() }, signal: this.#underWay.stopped }
   }
 
-  async #startAfresh (session: Session, change: JsonObject | undefined, { log, key }: LoggedAsker): Promise<Reply> {
+  async #startAfresh (session: Session, place: Place, change: JsonObject | undefined, { log, key }: LoggedAsker): Promise<Reply> {
     const opened = { status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } } as const
     const { userId, platform } = session
     const nowMs = this.#options.now()
@@ -180,6 +181,8 @@ export class Conversation {
     const merged = mergeMetadata({}, change)
     const metadata = key === undefined ? merged : addKeyRecord(merged, { key: key.hash, at: nowMs })
     const fresh = createSession({ ...this.#options, userId, platform, metadata })
+    // Before anybody can find it: those who wait for the old one come first.
+    await place.moveTo(fresh.sessionId)
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
     await this.#options.store.create(fresh)
     await this.#options.store.delete(session.sessionId)
@@ -189,6 +192,7 @@ export class Conversation {
 
   /** The session is gone by then, and cannot be ended again: a conversation that cannot be removed is left to the sweep. */
   async #forget ({ sessionId, threadId }: Session, log: Log): Promise<void> {
+    this.#options.onEnd([sessionId])
     if (this.#options.keepConversations) return
     try {
       await this.#options.agent.forget(threadId)

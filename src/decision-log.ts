@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { Decision } from './agent/agent.ts'
 import type { PendingApproval } from './pending-approval.ts'
+import { shorten } from './sessions/text.ts'
 import { changeOwnMetadata, readOwnMetadata } from './sessions/metadata.ts'
 import type { JsonObject } from './sessions/session.ts'
 
@@ -46,7 +47,7 @@ export function logDecision (metadata: JsonObject, { approval, decisions, nowMs,
   const isExpired = route === 'timeout'
   const entries = asked.map(({ description }, index): Entry => ({
     approval_id: approval.approval_id,
-    what: description.slice(0, MAX_WHAT),
+    what: shorten(description, MAX_WHAT),
     decision: isExpired ? 'expired' : decisions[index]?.type ?? 'reject',
     at: new Date(nowMs).toISOString(),
     ...(!isExpired && { by: userId }),

@@ -102,9 +102,15 @@ export class ServiceError extends Error {
   }
 
   /** The same error, about this session. A new object, since one error may end several turns. */
-  withSession (session: SessionReference): ServiceError {
+  withSession ({ sessionId, userId, platform }: SessionReference): ServiceError {
     const { code, message, cause, retryAfterSeconds } = this
-    return new ServiceError(code, { message, cause, retryAfterSeconds, session })
+    return new ServiceError(code, { message, cause, retryAfterSeconds, session: { sessionId, userId, platform } })
+  }
+
+  /** The same error for those who keep it: its cause, and the frames of its stack, hold on to everything that was at work. */
+  withoutCause (): ServiceError {
+    const { code, message, retryAfterSeconds, session } = this
+    return new ServiceError(code, { message, retryAfterSeconds, session })
   }
 }
 

@@ -2,7 +2,7 @@ import { ServiceError } from './errors.ts'
 import { KEY_LIFE_MS, type MessageKey } from './message-key.ts'
 import type { TurnRun } from './turn-run.ts'
 
-/** What an entry takes beside its answer. */
+/** What an entry takes beside the events that it keeps. */
 const ENTRY_BYTES = 1024
 
 /** How much is remembered. */
@@ -11,15 +11,19 @@ export interface KnownMessagesOptions {
   readonly now: () => number
 }
 
+/** A turn, or what is kept of one that has ended. */
+export type KnownTurn = Pick<TurnRun, 'events' | 'accepted' | 'begun' | 'outcome' | 'isReplay' | 'session'>
+
 /** A turn, and whether another request than this one asked for it. */
 export interface OpenedTurn {
-  readonly turn: TurnRun
+  readonly turn: KnownTurn
   readonly isRepeat: boolean
 }
 
 interface Entry {
   readonly bodyHash: string | undefined
-  readonly turn: TurnRun
+  /** Once it has ended, the answer alone: what a turn holds is for those who keep turns to count. */
+  turn: KnownTurn
   /** Undefined while the turn runs. */
   endedAtMs?: number
   bytes: number
@@ -28,8 +32,8 @@ interface Entry {
 /**
  * The messages with a key that came not long ago.
  *
- * *Promise.* Of requests with one key, one is run, and the others get what it comes to. A key counts only when its turn has begun, and is free
- * again after any error.
+ * *Promise.* Of requests with one key, one is run, and the others get what it comes to. A key counts only when its message is accepted into the
+ * queue, and is free again after any error.
  *
  * *Not promised.* That every answer is kept for as long as its key lives: beyond `maxBytes` the oldest go, and the thread has to tell.
  */
@@ -51,18 +55,37 @@ export class KnownMessages {
   /** The turn of this key: the one that is known, or else the one that `start` begins. Throws IDEMPOTENCY_KEY_REUSED. */
   async open ({ hash, bodyHash }: MessageKey, start: () => TurnRun): Promise<OpenedTurn> {
     for (;;) {
-      this.#dropOld()
+      this.dropOld()
       const known = this.#entries.get(hash)
       if (known === undefined) {
         const turn = start()
         this.#remember(hash, { bodyHash, turn, bytes: ENTRY_BYTES })
         return { turn, isRepeat: false }
       }
-      // One that is refused before it begins, by a full queue say, has not used its key: then it is this one's turn to try.
-      const hasBegun = await known.turn.begun.then(() => true, () => false)
-      if (!hasBegun) continue
+      // One that gets no place in the queue, since it is full say, has not used its key: then it is this one's turn to try.
+      const { turn } = known
+      const isAccepted = await turn.accepted.then(() => true, () => false)
+      if (!isAccepted) continue
       if (known.bodyHash !== bodyHash) throw new ServiceError('IDEMPOTENCY_KEY_REUSED')
-      return { turn: known.turn, isRepeat: true }
+      return { turn, isRepeat: true }
+    }
+  }
+
+  /** Lets go of all answers of these sessions. */
+  forget (sessionIds: ReadonlySet<string>): void {
+    for (const [hash, entry] of this.#entries) {
+      const { session } = entry.turn
+      if (entry.endedAtMs !== undefined && session !== undefined && sessionIds.has(session.sessionId)) this.#drop(hash, entry)
+    }
+  }
+
+  /** Lets go of what ended too long ago; also when nothing new comes. */
+  dropOld (): void {
+    const cutoffMs = this.#options.now() - KEY_LIFE_MS
+    for (const [hash, entry] of this.#entries) {
+      if (entry.endedAtMs === undefined) continue
+      if (entry.endedAtMs > cutoffMs) return
+      this.#drop(hash, entry)
     }
   }
 
@@ -72,21 +95,13 @@ export class KnownMessages {
     const keep = (answer: string): void => {
       this.#drop(hash, entry)
       entry.endedAtMs = this.#options.now()
-      entry.bytes += Buffer.byteLength(answer)
+      entry.turn = describeAnswer(entry.turn, answer)
+      entry.bytes += entry.turn.events.bytes
       this.#entries.set(hash, entry)
       this.#bytes += entry.bytes
       this.#makeRoom()
     }
     entry.turn.outcome.then(keep, () => { this.#drop(hash, entry) })
-  }
-
-  #dropOld (): void {
-    const cutoffMs = this.#options.now() - KEY_LIFE_MS
-    for (const [hash, entry] of this.#entries) {
-      if (entry.endedAtMs === undefined) continue
-      if (entry.endedAtMs > cutoffMs) return
-      this.#drop(hash, entry)
-    }
   }
 
   #makeRoom (): void {
@@ -101,4 +116,9 @@ export class KnownMessages {
     this.#entries.delete(hash)
     this.#bytes -= entry.bytes
   }
+}
+
+function describeAnswer ({ events, isReplay, session }: KnownTurn, answer: string): KnownTurn {
+  const outcome = Promise.resolve(answer)
+  return { events: events.abridge(), accepted: outcome, begun: outcome, outcome, isReplay, session }
 }

@@ -12,6 +12,9 @@ export interface KeptTurnsOptions {
   readonly newId: () => string
 }
 
+/** What a turn takes beside its events: itself, its promises, its places in maps. */
+const TURN_BYTES = 2048
+
 /** A turn, and the position from which somebody wants to read on. */
 export interface Place {
   readonly turn: TurnRun
@@ -28,8 +31,8 @@ export function formatEventId (turnId: string, position: number): string {
 /**
  * The turns whose events can be read again: those that run, and those that ended not long ago.
  *
- * *Promise.* Together they keep at most `maxBytes`, beside the first event of those that run: the turn that ended first goes first, then the events
- * of the turn that has run longest.
+ * *Promise.* Together they keep at most `maxBytes`, beside those that run and their first events: the turn that ended first goes first, then the
+ * events of the turn that has run longest.
  */
 export class KeptTurns {
   readonly #options: KeptTurnsOptions
@@ -55,12 +58,13 @@ export class KeptTurns {
 
   /** Starts a turn and keeps its events. */
   start (begin: (events: TurnEvents) => TurnRun): TurnRun {
-    this.#dropOld()
+    this.dropOld()
     const { newId, maxTurnBytes: maxBytes } = this.#options
     const id = newId()
     const onChange = (bytes: number): void => { this.#grow(id, bytes) }
     const turn = begin(new TurnEvents({ id, maxBytes, onChange }))
     this.#running.set(id, turn)
+    this.#grow(id, TURN_BYTES)
     const end = (): void => { this.#end(turn) }
     turn.outcome.then(end, end)
     return turn
@@ -68,10 +72,26 @@ export class KeptTurns {
 
   /** The turn that an event is of, if it is kept. */
   find (eventId: string): Place | undefined {
-    this.#dropOld()
+    this.dropOld()
     const [, id = '', position] = EVENT_ID.exec(eventId) ?? []
     const turn = this.#running.get(id) ?? this.#ended.get(id)?.turn
     return turn === undefined ? undefined : { turn, position: Number(position) }
+  }
+
+  /** Lets go of all turns of these sessions. */
+  forget (sessionIds: ReadonlySet<string>): void {
+    for (const { turn } of this.#ended.values()) {
+      if (turn.session !== undefined && sessionIds.has(turn.session.sessionId)) this.#drop(turn)
+    }
+  }
+
+  /** Lets go of what ended too long ago; also when nothing new comes. */
+  dropOld (): void {
+    const cutoffMs = this.#options.now() - this.#options.keepMs
+    for (const { turn, endedAtMs } of this.#ended.values()) {
+      if (endedAtMs > cutoffMs) return
+      this.#drop(turn)
+    }
   }
 
   #end (turn: TurnRun): void {
@@ -100,17 +120,9 @@ export class KeptTurns {
     }
   }
 
-  #dropOld (): void {
-    const cutoffMs = this.#options.now() - this.#options.keepMs
-    for (const { turn, endedAtMs } of this.#ended.values()) {
-      if (endedAtMs > cutoffMs) return
-      this.#drop(turn)
-    }
-  }
-
   #drop ({ events }: TurnRun): void {
     this.#ended.delete(events.id)
-    this.#bytes -= events.bytes
+    this.#bytes -= events.bytes + TURN_BYTES
     events.evict()
   }
 }

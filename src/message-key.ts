@@ -20,24 +20,25 @@ export interface KeyedRequest {
   readonly clientId: string
   /** The header `Idempotency-Key`. */
   readonly header: string | undefined
+  /** The chat platform's own id of the message, where the route has one. */
+  readonly messageId: unknown
   readonly body: {
     readonly user_id: string
     readonly platform?: string
     readonly session_id?: string
     readonly message?: string
-    readonly metadata?: unknown
   }
 }
 
 /** The key that a request brings: in its header, or as the chat platform's own id of the message. Undefined if it brings none. */
-export function readMessageKey ({ route, clientId, header, body }: KeyedRequest): MessageKey | undefined {
-  const messageId = header === undefined && isJsonObject(body.metadata) ? body.metadata.message_id : undefined
+export function readMessageKey ({ route, clientId, header, messageId, body }: KeyedRequest): MessageKey | undefined {
   if (header !== undefined) {
     return { hash: hashOf([route, clientId, ...describePerson(body), 'header', header]), bodyHash: hashOf([sortKeys(body)]) }
   }
   if (typeof messageId !== 'number' && (typeof messageId !== 'string' || messageId === '')) return undefined
-  // People edit what they said: the same message with another text is another message.
-  return { hash: hashOf([route, clientId, ...describePerson(body), 'message_id', messageId, body.message]), bodyHash: undefined }
+  // People edit what they said: the same message with another text is another message. So is one to another session.
+  const to = body.session_id === undefined ? [] : [body.session_id]
+  return { hash: hashOf([route, clientId, ...describePerson(body), 'message_id', messageId, body.message, ...to]), bodyHash: undefined }
 }
 
 /** Without its platform, a session's is the default: it is not known here, but it is the same at every repeat. */

@@ -31,9 +31,11 @@ function setVariables (variables: Environment): void {
 /** For SIGTERM, SIGINT and their like: drain, flush, exit 0; a second signal ends at once. */
 function stopWithGrace (app: FastifyInstance): void {
   const graceMs = app.config.SHUTDOWN_GRACE_SECONDS * 1000
+  // Without any grace, the last words and the flush still have their time.
+  const stopMs = Math.max(graceMs, 1000)
   const options = {
     // Even a disk that hangs does not hold the process beyond its time.
-    delay: Math.max(graceMs, 1000),
+    delay: stopMs,
     logger: false,
     onSecondSignal: (signal?: string) => { app.log.warn(`Second ${signal}: ending at once`) },
     onTimeout: () => { app.log.error('Closing took longer than SHUTDOWN_GRACE_SECONDS: ending at once') }
@@ -42,7 +44,7 @@ function stopWithGrace (app: FastifyInstance): void {
     if (err !== undefined) app.log.fatal({ err }, 'The service ends because of an error that nobody handled')
     else app.log.info(`Stopping on ${signal}`)
     // A client that neither reads nor hangs up would keep the server open.
-    const timer = setTimeout(() => { app.server.closeAllConnections() }, graceMs * 0.9)
+    const timer = setTimeout(() => { app.server.closeAllConnections() }, stopMs * 0.9)
     await app.close()
     clearTimeout(timer)
     app.log.info('Stopped')

@@ -18,6 +18,8 @@ export interface SweepOptions {
   readonly timeoutMs: number
   readonly keepConversations: boolean
   readonly log: Log
+  /** Told of the sessions that were removed. */
+  readonly onEnd?: (sessionIds: readonly string[]) => void
   readonly now?: () => number
 }
 
@@ -40,7 +42,7 @@ export class Sweep {
   #orphansDueMs = 0
 
   constructor (options: SweepOptions) {
-    this.#options = { now: Date.now, ...options }
+    this.#options = { now: Date.now, onEnd: () => {}, ...options }
   }
 
   /** Lets a run end at its next conversation; what is left is for the next start. */
@@ -50,12 +52,13 @@ export class Sweep {
 
   /** Runs once. Throws what the store throws. */
   async run (): Promise<SweepReport> {
-    const { store, timeoutMs, log, now } = this.#options
+    const { store, timeoutMs, log, now, onEnd } = this.#options
     const cutoffMs = now() - timeoutMs
     let sessions = 0
     let conversations = 0
     for (let page = PAGE; page === PAGE && !this.#isStopping;) {
       const removed = await store.removeSilentSince(cutoffMs, PAGE)
+      if (removed.length > 0) onEnd(removed.map(session => session.sessionId))
       conversations += await this.forget(removed.map(session => session.threadId))
       sessions += removed.length
       page = removed.length

@@ -29,6 +29,19 @@ export class TurnDesk {
     this.#known = new KnownMessages({ maxBytes: maxAnswerBytes, now: options.now })
   }
 
+  /** Lets go of what was said in sessions that have ended. */
+  forget (sessionIds: readonly string[]): void {
+    const ended = new Set(sessionIds)
+    this.#turns.forget(ended)
+    this.#known.forget(ended)
+  }
+
+  /** Lets go of what is too old. */
+  dropOld (): void {
+    this.#turns.dropOld()
+    this.#known.dropOld()
+  }
+
   /** Starts a turn, unless one with this key is known. Throws IDEMPOTENCY_KEY_REUSED. */
   async open (key: MessageKey | undefined, options: Omit<TurnRunOptions, 'events'>): Promise<OpenedTurn> {
     const start = (): TurnRun => this.#turns.start(events => new TurnRun({ ...options, events }))

@@ -13,6 +13,9 @@ export interface TurnEvent {
 /** What an event takes in memory beside its data: the object, and its place in a map. */
 const EVENT_BYTES = 128
 
+/** What makes V8 keep a text in two bytes a character instead of one. */
+const WIDE = /[^\0-\xFF]/
+
 /** How much of a turn is kept. */
 export interface TurnEventsOptions {
   /** Unguessable: whoever knows it may follow the turn. */
@@ -26,7 +29,8 @@ export interface TurnEventsOptions {
  * The events of one turn, and the only place where they wait for those who read them.
  *
  * *Promise.* The turn never waits for a reader, and a reader never makes it keep more than `maxBytes`, beside its first event and its last: the
- * oldest of the others go. A reader who missed some is given the last event alone, since an answer with a hole in it is worse than none.
+ * oldest of the others go, once those who are up to date have been told of the newest. A reader who missed some is given the last event alone, since
+ * an answer with a hole in it is worse than none.
  *
  * *Not promised.* That every reader sees every event.
  */
@@ -69,9 +73,12 @@ export class TurnEvents {
     const event = { position: ++this.#count, name, data }
     if (name === 'session') this.#first = event
     else if (name === 'message' || name === 'error') this.#last = event
-    else this.#keep(event)
-    this.#grow(sizeOf(event))
+    else this.#kept.set(event.position, event)
+    if (this.#kept.has(event.position)) this.#keptBytes += sizeOf(event)
+    // Before anything goes, this event not excepted: who is up to date misses nothing.
     for (const wake of this.#readers) wake()
+    this.#grow(sizeOf(event))
+    this.#trim()
   }
 
   /** The event that follows on a position; undefined if there is none yet. To one who missed events: the last one of all. */
@@ -86,6 +93,15 @@ export class TurnEvents {
     return () => { this.#readers.delete(wake) }
   }
 
+  /** The first event and the last alone, of a turn that has ended. */
+  abridge (): TurnEvents {
+    const abridged = new TurnEvents({ id: this.id, maxBytes: 0 })
+    for (const event of [this.#first, this.#last]) abridged.#bytes += event === undefined ? 0 : sizeOf(event)
+    abridged.#first = this.#first
+    abridged.#last = this.#last
+    return abridged
+  }
+
   /** Lets go of everything between the first event and the last. */
   evict (): void {
     const bytes = this.#keptBytes
@@ -94,9 +110,7 @@ export class TurnEvents {
     if (bytes > 0) this.#grow(-bytes)
   }
 
-  #keep (event: TurnEvent): void {
-    this.#kept.set(event.position, event)
-    this.#keptBytes += sizeOf(event)
+  #trim (): void {
     for (const [position, oldest] of this.#kept) {
       if (this.#keptBytes <= this.#maxBytes) return
       this.#kept.delete(position)
@@ -111,8 +125,9 @@ export class TurnEvents {
   }
 }
 
+/** In memory, not on the wire. */
 function sizeOf ({ data }: TurnEvent): number {
-  return Buffer.byteLength(data) + EVENT_BYTES
+  return data.length * (WIDE.test(data) ? 2 : 1) + EVENT_BYTES
 }
 
 /** One who reads the events of a turn, at a pace of their own. */

@@ -13,6 +13,8 @@ export interface TurnAsker {
 export interface TurnWatch {
   /** Whether `token` events are of use. */
   readonly wantsTokens: boolean
+  /** The message has its place in the queue. */
+  accept (): void
   /** The agent is about to be run; `preface` is what the message will begin with, before the agent's own words. */
   began (session: SessionReference, preface: string): void
   happened (event: AgentEvent): void

@@ -5,7 +5,7 @@ import { parseDecisionWords } from './decision-words.ts'
 import { ServiceError } from './errors.ts'
 import { KeyedMessage } from './keyed-message.ts'
 import type { Log } from './log.ts'
-import { claimApproval, describeQuestion, readPendingApproval, type PendingApproval } from './pending-approval.ts'
+import { claimApproval, describeQuestion, type PendingApproval } from './pending-approval.ts'
 import type { Reply, RunFacts } from './reply.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
@@ -67,7 +67,6 @@ export class Turn {
   async say ({ text, metadata: change, approvalId, askedBefore }: Said): Promise<Reply> {
     // Refused before anything happens.
     mergeMetadata(this.#session.current.metadata, change)
-    const asksNow = readPendingApproval(this.#session.current.pendingApproval)?.approval_id
     const held = await this.#session.putRight(this.#stop)
     const metadata = mergeMetadata(this.#session.current.metadata, change)
     const { event, ...ids } = await this.#keyed.recall(this.#session.current, text)
@@ -76,8 +75,8 @@ export class Turn {
     if (held === undefined) {
       const isDecision = parseDecisionWords(text, 1) !== undefined
       if (this.#session.hasExpired && (approvalId !== undefined || isDecision)) throw await this.#session.refuseExpired()
-      // A yes to a question that was decided while it waited is for nobody: the agent would take it for an answer to something else.
-      const isLate = askedBefore !== undefined && askedBefore !== asksNow && isDecision
+      // A yes to a question that is gone is for nobody, whatever became of it: the agent would take it for an answer to something else.
+      const isLate = askedBefore !== undefined && isDecision
       if (approvalId !== undefined || isLate) throw new ServiceError('APPROVAL_NOT_PENDING')
       const { threadId } = this.#session.current
       const person = this.#session.describePerson(metadata)

@@ -58,6 +58,21 @@ t.test('what is known is bounded: the oldest answers go, and no turn that runs',
   t.equal(known.size, 1, 'what is too old has gone')
 })
 
+t.test('a message that waits for its turn has used its key: no repeat waits for that turn to begin', async t => {
+  const known = new KnownMessages({ maxBytes: 1_000_000, now: makeClock().now })
+  const gate = makeGate()
+  const turn = startTurn(async () => {
+    await gate.opened
+    return done
+  })
+  await known.open(KEY, () => turn)
+  turn.accept()
+  t.match(await known.open(KEY, startTurn), { turn, isRepeat: true })
+  await t.rejects(known.open({ ...KEY, bodyHash: 'other' }, startTurn), { code: 'IDEMPOTENCY_KEY_REUSED' })
+  gate.open()
+  await turn.outcome
+})
+
 t.test('another body with the same key is refused, unless the first was never taken', async t => {
   const known = new KnownMessages({ maxBytes: 1_000_000, now: makeClock().now })
   const { turn } = await known.open(KEY, () => startTurn(async () => { throw new Error('Refused') }))

@@ -3,6 +3,7 @@ import t from 'tap'
 import { ServiceError } from '../src/errors.ts'
 import { formatEventId, KeptTurns } from '../src/kept-turns.ts'
 import type { Reply } from '../src/reply.ts'
+import { TurnReader } from '../src/turn-events.ts'
 import { TurnRun } from '../src/turn-run.ts'
 import { makeGate } from './fixtures/gate.ts'
 import { makeClock, makeSession } from './fixtures/sessions.ts'
@@ -47,8 +48,9 @@ t.test('a turn is found by the id of any of its events, while it runs and for a 
   clock.nowMs += 999
   t.equal(turns.find(firstId)?.turn, turn)
   clock.nowMs += 1
+  turns.dropOld()
+  t.equal(turns.size, 0, 'although nobody asked for anything')
   t.equal(turns.find(firstId), undefined)
-  t.equal(turns.size, 0)
   t.equal(turns.bytes, 0, 'nothing of it is left')
 })
 
@@ -69,6 +71,22 @@ t.test('all together keep no more than allowed: what ended first goes first, the
   await Promise.all(running.map(async ({ end }) => { await end() }))
   t.equal(third.turn.events.read(1)?.name, 'message', 'its end is there')
   t.ok(turns.bytes <= 20_000)
+})
+
+t.test('who is up to date misses nothing although all turns together are too large', async t => {
+  const { turns, start } = makeTurns(100)
+  const { turn, end } = start(0)
+  const reader = new TurnReader(turn.events)
+  const read: string[] = []
+  const readOn = (): void => { for (let event = reader.next(); event !== undefined; event = reader.next()) read.push(event.name) }
+  turn.events.follow(readOn)
+  readOn()
+  for (let index = 0; index < 3; index++) turn.happened({ type: 'token', text: 'x'.repeat(100) })
+  t.same(read, ['session', 'token', 'token', 'token'])
+  t.equal(turn.events.read(5), undefined, 'nothing of it is kept')
+  await end()
+  t.equal(read.at(-1), 'message')
+  t.ok(turns.bytes <= 100)
 })
 
 t.test('a turn that fails is kept with its error', async t => {

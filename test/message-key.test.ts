@@ -3,26 +3,28 @@ import { isMessageOf, KEY_LIFE_MS, makeMessageId, readMessageKey, type KeyedRequ
 import { START_MS } from './fixtures/sessions.ts'
 
 function readKey (request: Partial<KeyedRequest> = {}, body: Partial<KeyedRequest['body']> = {}) {
-  return readMessageKey({ route: '/api/chat', clientId: '', header: 'a', ...request, body: { user_id: '7', message: 'Hello', ...body } })
+  return readMessageKey({ route: '/api/chat', clientId: '', header: 'a', messageId: undefined, ...request, body: { user_id: '7', message: 'Hello', ...body } })
 }
 
 t.test('a key is one for the route, the API key, the person and the platform', async t => {
   const keys = [
     readKey(), readKey({ route: '/api/approve' }), readKey({ clientId: 'b' }), readKey({ header: 'b' }), readKey({}, { user_id: '8' }),
-    readKey({}, { platform: 'irc' }), readKey({}, { session_id: 's' }), readKey({ header: undefined }, { metadata: { message_id: 'a' } }),
-    readKey({ header: undefined }, { metadata: { message_id: 5 } }), readKey({ header: undefined }, { metadata: { message_id: '5' } })
+    readKey({}, { platform: 'irc' }), readKey({}, { session_id: 's' }), readKey({ header: undefined, messageId: 'a' }), readKey({ header: undefined, messageId: 'a' }, { session_id: 's', platform: 'api' }),
+    readKey({ header: undefined, messageId: 'a' }, { platform: 'api', session_id: 's2' }),
+    readKey({ header: undefined, messageId: 5 }), readKey({ header: undefined, messageId: '5' })
   ]
   t.equal(new Set(keys.map(key => key?.hash)).size, keys.length)
   t.equal(readKey({}, { user_id: 'api_7' })?.hash, readKey()?.hash)
   t.equal(readKey({}, { user_id: '7', platform: 'api' })?.hash, readKey()?.hash)
-  for (const metadata of [undefined, {}, [], { message_id: '' }, { message_id: null }, { message_id: {} }]) {
-    t.equal(readKey({ header: undefined }, { metadata }), undefined)
+  for (const messageId of [undefined, '', null, {}, []]) {
+    t.equal(readKey({ header: undefined, messageId }), undefined)
   }
 })
 
 t.test('the order of the fields is no other body', async t => {
-  const one = readMessageKey({ route: '', clientId: '', header: 'a', body: { user_id: '7', message: 'x', metadata: { a: 1, b: [{ c: 1, d: 2 }] } } })
-  const two = readMessageKey({ route: '', clientId: '', header: 'a', body: { metadata: { b: [{ d: 2, c: 1 }], a: 1 }, message: 'x', user_id: '7' } })
+  const read = (body: KeyedRequest['body'] & { metadata: object }) => readMessageKey({ route: '', clientId: '', header: 'a', messageId: undefined, body })
+  const one = read({ user_id: '7', message: 'x', metadata: { a: 1, b: [{ c: 1, d: 2 }] } })
+  const two = read({ metadata: { b: [{ d: 2, c: 1 }], a: 1 }, message: 'x', user_id: '7' })
   t.same(one, two)
 })
 

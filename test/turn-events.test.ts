@@ -49,16 +49,31 @@ t.test('a reader who missed events is given the end alone, and waits for it', as
   t.ok(slow.isDone)
 })
 
-t.test('what is kept is counted, up and down', async t => {
+t.test('a reader who is up to date misses nothing, however large', async t => {
+  const events = makeEvents(1000)
+  const reader = new TurnReader(events)
+  const read: string[] = []
+  events.follow(() => { read.push(...readAll(reader)) })
+  events.add('session', '{}')
+  events.add('tool_call', '{}')
+  events.add('tool_result', 'x'.repeat(2000))
+  t.ok(events.bytes < 1000, 'it is not kept')
+  events.add('token', '{}')
+  events.add('message', '{}')
+  t.same(read, ['session 1', 'tool_call 2', 'tool_result 3', 'token 4', 'message 5'])
+})
+
+t.test('what is kept is counted as it lies in memory, up and down', async t => {
   let bytes = 0
   const events = new TurnEvents({ id: ID, maxBytes: 2000, onChange: change => { bytes += change } })
   for (const name of ['session', ...Array.from({ length: 50 }, () => 'token' as const), 'error'] as const) {
-    events.add(name, 'ü'.repeat(50))
+    events.add(name, name === 'error' ? '€'.repeat(50) : 'ü'.repeat(50))
     t.equal(bytes, events.bytes)
   }
   events.evict()
   t.equal(bytes, events.bytes)
-  t.equal(bytes, 2 * (100 + 128), 'the first and the last stay')
+  t.equal(bytes, (50 + 128) + (100 + 128), 'the first and the last stay')
+  t.equal(events.abridge().bytes, bytes)
 })
 
 t.test('a turn that failed before it began has its error alone', async t => {

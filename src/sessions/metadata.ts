@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ServiceError } from '../errors.ts'
+import { shorten } from './text.ts'
 import { isJsonObject, type JsonObject } from './session.ts'
 
 /** Bytes of JSON that a session's metadata may have, without the service's own. */
 export const MAX_METADATA_BYTES = 16 * 1024
+
+/** Characters of a person's name. */
+const MAX_NAME = 200
 
 /** The key that belongs to the service. */
 const RESERVED_KEY = 'holdline'
@@ -53,8 +57,8 @@ export function changeOwnMetadata (metadata: JsonObject, change: JsonObject): Js
 export function readUserName (metadata: JsonObject): string | undefined {
   const profile = readUserProfile(metadata)
   if (typeof profile?.name !== 'string') return undefined
-  const name = profile.name.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim().slice(0, 200)
-  return name === '' ? undefined : name
+  const name = profile.name.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim()
+  return name === '' ? undefined : shorten(name, MAX_NAME)
 }
 
 /** What is known about the person: `metadata.user_profile`, where it is an object. */

@@ -54,6 +54,8 @@ export interface SessionLock {
 export interface LockOptions {
   /** Refuses with TURN_QUEUE_FULL when as many are waiting already; without it, no bound. */
   readonly maxWaiting?: number
+  /** Called when there is a place in the queue, before any wait. */
+  readonly onQueued?: (() => void) | undefined
   /** Leaves the queue when aborted, rejecting with the signal's reason. */
   readonly signal?: AbortSignal
 }

@@ -26,13 +26,15 @@ export class TurnLocks {
    *
    * @throws ServiceError TURN_QUEUE_FULL when `maxWaiting` are waiting already; the signal's reason when it aborts the wait.
    */
-  async lock (key: string, { maxWaiting = Infinity, signal }: LockOptions = {}): Promise<SessionLock> {
+  async lock (key: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<SessionLock> {
     signal?.throwIfAborted()
     const waiting = this.#waiting.get(key)
     if (waiting === undefined) {
       this.#waiting.set(key, new Set())
+      onQueued()
     } else {
       if (waiting.size >= maxWaiting) throw new ServiceError('TURN_QUEUE_FULL', { retryAfterSeconds: RETRY_AFTER_SECONDS })
+      onQueued()
       await takeTurn(waiting, signal)
     }
     return this.#holdOnce(key)

@@ -41,6 +41,27 @@ function bufferedFor ({ response }: Stalled): number {
   return response.writableLength + (response.socket?.writableLength ?? 0)
 }
 
+t.test('a client that reads gets an event that is too large to be kept, also right behind another one', async t => {
+  const { socket, events } = await openStalled(t, 60_000)
+  let text = ''
+  socket.setEncoding('utf8').on('data', received => { text += String(received) }).resume()
+  await once(socket, 'data')
+  events.add('tool_call', '{}')
+  events.add('tool_result', JSON.stringify({ content: 'x'.repeat(1.2 * MIB) }))
+  events.add('message', '{}')
+  await once(socket, 'close')
+  t.same(text.match(/(?<=event: ).*/g), ['session', 'tool_call', 'tool_result', 'message'])
+})
+
+t.test('an event is one line for those, too, who take the line breaks of Unicode for such', async t => {
+  const { socket, events } = await openStalled(t, 60_000)
+  let text = ''
+  socket.setEncoding('utf8').on('data', received => { text += String(received) }).resume()
+  events.add('message', JSON.stringify({ message: 'a\u0085b\u2028c\u2029d' }))
+  await once(socket, 'close')
+  t.match(text, 'data: {"message":"a\\u0085b\\u2028c\\u2029d"}')
+})
+
 t.test('nothing grows for a client that does not read: the turn goes on, and its oldest events go', async t => {
   const stalled = await openStalled(t, 1)
   const { socket, events } = stalled

@@ -67,6 +67,25 @@ t.test('the same key with another body is refused; the same message_id with anot
   t.same(await said(service, answer), ['Hello', 'Hello', 'Hello, edited'])
 })
 
+t.test('a decision is another one for another answer, question or session: its body has no message_id, and a key is for one body', async t => {
+  const service = await startApp(t)
+  const ask = async (text: string) => (await service.say(`note: ${text}`)).body
+  const { session_id, approval_data: milk } = await ask('milk')
+  const decide = { user_id: 'ann', platform: 'api', session_id, metadata: { message_id: 77 } }
+  t.match(await service.approve({ ...decide, approved: false, approval_id: milk?.approval_id }), { status: 200 })
+  const { approval_data: bread } = await ask('bread')
+  const second = await service.approve({ ...decide, approved: true, approval_id: bread?.approval_id })
+  t.match(second, { status: 200, body: { message: /bread/ } })
+  t.notMatch(second.headers, REPLAYED)
+  const { approval_data: eggs } = await ask('eggs')
+  const keyed = { ...decide, approved: true, approval_id: eggs?.approval_id }
+  t.match(await service.approve(keyed, KEY), { status: 200 })
+  for (const change of [{ approved: false }, { approval_id: bread?.approval_id }, { session_id: 'other' }]) {
+    t.match(await service.approve({ ...keyed, ...change }, KEY), { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+  }
+  t.match(await service.approve(keyed, KEY), { status: 200, headers: REPLAYED })
+})
+
 t.test('a key is 1 to 255 visible ASCII characters, or the header is named', async t => {
   const service = await startApp(t)
   for (const key of ['a b', 'é', 'x'.repeat(256)]) {
@@ -92,6 +111,23 @@ t.test('after an error the key is free, and a full queue does not use it up', as
   const last = await service.chat(HELLO, KEY)
   t.match(last, { status: 200, body: { message: 'Done' } })
   t.notMatch(last.headers, REPLAYED)
+})
+
+t.test('a repeat of a message that waits in the queue has its status by the first heartbeat, and another body is refused at once', async t => {
+  const provider = await OpenAiServer.start(t)
+  const service = await startApp(t, { env: provider.env, heartbeatMs: 5 })
+  const url = `${await service.listen()}/api/chat`
+  const { asked, answered } = provider.hold('Done')
+  const running = service.say('1')
+  await asked.opened
+  const first = await EventClient.open(url, HELLO, KEY)
+  const second = await EventClient.open(url, HELLO, KEY)
+  t.match([await first.nextComment(), await second.nextComment()], [/still here/, /still here/])
+  t.match(second.headers, REPLAYED)
+  t.match(await service.chat({ ...HELLO, message: 'Other' }, KEY), { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } })
+  answered.open()
+  t.same(await second.rest(), await first.rest())
+  await running
 })
 
 t.test('a key is kept for ten minutes', async t => {

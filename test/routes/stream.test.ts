@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { request } from 'node:http'
 import t from 'tap'
 import { startApp } from '../fixtures/app.ts'
 import { EventClient, joinTokens } from '../fixtures/event-client.ts'
@@ -165,4 +166,25 @@ t.test('a silent line says that it is still there, also while a message waits fo
   answered.open()
   t.match((await first.rest()).at(-1), { name: 'message', data: { message: 'Done' } })
   t.match(await queued.rest(), [{ name: 'session' }, { name: 'token' }, { name: 'message', data: { message: 'Done' } }])
+})
+
+t.test('a client that leaves before its stream has a status is no failure of the service, and its turn is run', async t => {
+  const provider = await OpenAiServer.start(t)
+  const logged: Record<string, unknown>[] = []
+  const service = await startApp(t, { env: provider.env, logged })
+  const url = `${await service.listen()}/api/chat`
+  const { asked, answered } = provider.hold('Done')
+  const running = service.say('1')
+  await asked.opened
+  const headers = { 'content-type': 'application/json', accept: 'text/event-stream' }
+  const sent = request(url, { method: 'POST', headers, agent: false }).on('error', () => {}).end(JSON.stringify({ ...ANN, message: '2' }))
+  const [received, response] = await once(service.app.server, 'request')
+  await once(received, 'end')
+  sent.destroy()
+  await once(response, 'close')
+  answered.open()
+  await running
+  const isSettled = (): boolean => logged.some(({ msg }) => msg === 'The client has gone') && logged.filter(({ msg }) => msg === 'Turn ended').length === 2
+  while (!isSettled()) await new Promise(resolve => setImmediate(resolve))
+  t.same(logged.filter(({ level }) => Number(level) >= 40), [])
 })

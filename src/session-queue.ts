@@ -1,0 +1,100 @@
+import type { LockOptions, SessionLock, SessionStore } from './sessions/store.ts'
+
+/** A session whose lock a queue holds for those of its own who still wait. */
+interface Held {
+  readonly sessionId: string
+  readonly lock: SessionLock
+}
+
+const NO_LOCK: SessionLock = { release () {} }
+
+/** Those who wait for one session, and the one whose turn it is. */
+interface Queue {
+  readonly sessionId: string
+  members: number
+  /** Whose session it was, once that is about to end. */
+  person?: string
+  /** The sessions that it moved on to; the last one is what its turns work on. */
+  held: Held[]
+}
+
+/** A place in the queue of a session whose turn has come. */
+export interface Place {
+  /** What the turn works on: the session asked for, or the one that the queue has moved on to. */
+  readonly sessionId: string
+  /** Takes the queue over to another session, once its lock is free: those who wait in it come before those who wait for that session. */
+  moveTo (sessionId: string, options?: LockOptions): Promise<void>
+  /** Says that the person's session ends now: `findEnded` finds the queue for as long as others wait in it. */
+  announceEnd (person: string): void
+  /** Lets the next one in. */
+  release (): void
+}
+
+/**
+ * The queues of sessions, which outlive them.
+ *
+ * *Promise.* Who waits for a session that ends keeps the place: when the queue moves on to another session, nobody who asks for that one comes in
+ * between, and nobody is counted a second time.
+ *
+ * *Not promised.* That a queue moves by itself: a turn that finds its session gone takes it over to the next one.
+ */
+export class SessionQueues {
+  readonly #store: Pick<SessionStore, 'lock'>
+  readonly #queues = new Map<string, Queue>()
+  readonly #ended = new Map<string, Queue>()
+
+  constructor (store: Pick<SessionStore, 'lock'>) {
+    this.#store = store
+  }
+
+  /** The session of a person that ended, and that others still wait for. */
+  findEnded (person: string): string | undefined {
+    return this.#ended.get(person)?.sessionId
+  }
+
+  /** Joins the queue at once, and resolves when the turn has come. Throws what the store's `lock` throws. */
+  async enter (sessionId: string, options?: LockOptions): Promise<Place> {
+    const queue = this.#queues.get(sessionId) ?? { sessionId, members: 0, held: [] }
+    this.#queues.set(sessionId, queue)
+    queue.members++
+    try {
+      return this.#hold(queue, await this.#store.lock(sessionId, options))
+    } catch (error) {
+      this.#leave(queue)
+      throw error
+    }
+  }
+
+  #hold (queue: Queue, lock: SessionLock): Place {
+    const store = this.#store
+    return {
+      get sessionId () { return queue.held.at(-1)?.sessionId ?? queue.sessionId },
+      moveTo: async (sessionId, options) => {
+        // Back to one that it holds, where the next one could not be made after all: it would wait for itself.
+        const isHeld = sessionId === queue.sessionId || queue.held.some(held => held.sessionId === sessionId)
+        queue.held.push({ sessionId, lock: isHeld ? NO_LOCK : await store.lock(sessionId, options) })
+      },
+      announceEnd: person => {
+        queue.person = person
+        this.#ended.set(person, queue)
+      },
+      release: () => {
+        this.#leave(queue)
+        lock.release()
+      }
+    }
+  }
+
+  #leave (queue: Queue): void {
+    queue.members--
+    if (queue.members > 0) return
+    this.#queues.delete(queue.sessionId)
+    if (queue.person !== undefined && this.#ended.get(queue.person) === queue) this.#ended.delete(queue.person)
+    for (let next = queue.held.shift(); next !== undefined; next = queue.held.shift()) {
+      const waiting = this.#queues.get(next.sessionId)
+      // A session on the way, ended by now: who waits for it comes before who waits for the one after it.
+      if (waiting !== undefined && queue.held.length > 0) waiting.held = queue.held.splice(0)
+      next.lock.release()
+    }
+  }
+}

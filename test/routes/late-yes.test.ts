@@ -1,0 +1,13 @@
+import t from 'tap'
+import { startApp } from '../fixtures/app.ts'
+
+t.test('a yes to a question that its thread no longer asks is refused, and the agent never sees it', async t => {
+  const service = await startApp(t)
+  const { body: { session_id } } = await service.say('note: milk')
+  // As after a restart of a graph that keeps its threads in memory.
+  service.app.agent.pending = async () => undefined
+  t.match(await service.say('yes'), { status: 409, body: { code: 'APPROVAL_NOT_PENDING' } })
+  const { body } = await service.get(`/api/sessions/${session_id}/messages`)
+  t.same(body.messages.filter(({ role }) => role === 'user').map(({ content }) => content), ['note: milk'])
+  t.equal((await service.say('yes')).status, 200, 'later it is a word like any other')
+})

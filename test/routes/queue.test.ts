@@ -1,0 +1,73 @@
+import t, { type Test } from 'tap'
+import { startApp, type TestApp } from '../fixtures/app.ts'
+import { makeGate } from '../fixtures/gate.ts'
+import { OpenAiServer } from '../fixtures/openai-server.ts'
+
+/** Resolves when so many more have joined a queue from now on. */
+async function waitForQueue ({ app }: TestApp, count: number): Promise<void> {
+  const { sessionStore: store } = app
+  const { lock } = store
+  const joined = makeGate()
+  let left = count
+  store.lock = async (...args) => {
+    const held = lock.apply(store, args)
+    left--
+    if (left === 0) joined.open()
+    return await held
+  }
+  await joined.opened
+  store.lock = lock
+}
+
+type End = (service: TestApp, sessionId: string) => Promise<unknown>
+
+/** `end` is queued behind a turn, and three messages behind it; two more come while the conversation is being forgotten. */
+async function endWithWaiters (t: Test, maxQueued: number, end: End): Promise<readonly [number[], string[]]> {
+  const provider = await OpenAiServer.start(t)
+  const service = await startApp(t, { env: { ...provider.env, MAX_QUEUED_TURNS: String(maxQueued) } })
+  const { body: { session_id } } = await service.say('Hello')
+  const { asked, answered } = provider.hold('Done')
+  const running = service.say('Slow')
+  await asked.opened
+  const queue = async <T>(ask: () => Promise<T>): Promise<{ answer: Promise<T> }> => {
+    const joined = waitForQueue(service, 1)
+    const answer = ask()
+    await joined
+    return { answer }
+  }
+  const ended = await queue(async () => await end(service, session_id))
+  const say = async (message: string) => await queue(async () => await service.say(message))
+  const waiting = [await say('A'), await say('B'), await say('C')]
+  const { agent } = service.app
+  const { forget } = agent
+  const forgetting = makeGate()
+  const forgot = makeGate()
+  agent.forget = async threadId => {
+    forgetting.open()
+    await forgot.opened
+    await forget.call(agent, threadId)
+  }
+  answered.open()
+  await forgetting.opened
+  const late = [await say('D'), await say('E')]
+  forgot.open()
+  await Promise.all([running, ended.answer])
+  const answers = await Promise.all([...waiting, ...late].map(async ({ answer }) => await answer))
+  t.equal(new Set(answers.map(({ body }) => body.session_id)).size, 1)
+  t.not(answers[0]?.body.session_id, session_id)
+  const { body } = await service.get(`/api/sessions/${answers[0]?.body.session_id}/messages`)
+  return [answers.map(({ status }) => status), body.messages.filter(({ role }) => role === 'user').map(({ content }) => content)]
+}
+
+t.test('who waits behind /new comes before who comes after it, and is not counted again', async t => {
+  const [statuses, said] = await endWithWaiters(t, 4, async service => await service.say('/new'))
+  t.same(statuses, [200, 200, 200, 200, 200])
+  t.same(said, ['A', 'B', 'C', 'D', 'E'])
+})
+
+t.test('who waits behind the end of a session comes before who comes after it', async t => {
+  const end: End = async (service, sessionId) => await service.request({ method: 'DELETE', url: `/api/sessions/${sessionId}` })
+  const [statuses, said] = await endWithWaiters(t, 5, end)
+  t.same(statuses, [200, 200, 200, 200, 200])
+  t.same(said, ['A', 'B', 'C', 'D', 'E'])
+})
