@@ -7,7 +7,18 @@ import type { PruneOptions } from './checkpoints/saver.ts'
 import type { ConversationDatabase } from './database.ts'
 import type { Reopening } from './reopening.ts'
 
-/** LangGraph's checkpoints in the file as it is open now: a graph keeps its checkpointer for life, a connection may not live as long. */
+/** LangGraph's name for the task that is none: what is written to a thread from outside. */
+const NO_TASK = '00000000-0000-0000-0000-000000000000'
+
+/** LangGraph's mark of a task that ended with nothing to write. */
+const NO_WRITES = '__no_writes__'
+
+/**
+ * LangGraph's checkpoints in the file as it is open now: a graph keeps its checkpointer for life, a connection may not live as long.
+ *
+ * A task that had an answer and ended with nothing to write gets LangGraph's mark for that, which LangGraph itself sets only where there was no
+ * answer either: without it, the task would run again, and do again what it did, as soon as another one beside it has its answer.
+ */
 export class FileSaver extends BaseCheckpointSaver {
   readonly #file: Reopening<ConversationDatabase>
 
@@ -31,7 +42,9 @@ export class FileSaver extends BaseCheckpointSaver {
   }
 
   override async putWrites (config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
-    await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, writes, taskId, taskPath))
+    const hasEnded = taskId !== NO_TASK && writes.length > 0 && writes.every(([channel]) => channel === '__resume__')
+    const marked: PendingWrite[] = hasEnded ? [...writes, [NO_WRITES, null]] : writes
+    await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, marked, taskId, taskPath))
   }
 
   override async deleteThread (threadId: string): Promise<void> {

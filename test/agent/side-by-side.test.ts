@@ -39,6 +39,22 @@ for (const saver of ['our own', 'the graph\'s own']) {
   })
 }
 
+t.test('a branch that has had its answer, and has nothing to say, does not run again with the answer to another one', async t => {
+  let flights = 0
+  const own = await OwnGraph.open(t, checkpointer => new StateGraph(Merging)
+    .addNode('fly', () => {
+      if (interrupt('Fly?') === 'yes') flights++
+      return {}
+    })
+    .addNode('stay', () => say(`stayed ${interrupt('Stay?')} ${interrupt('Breakfast?')}`))
+    .addEdge('__start__', 'fly').addEdge('__start__', 'stay').compile({ checkpointer }))
+  await own.turn('hello')
+  const events = await own.resume([{ type: 'approve' }, { type: 'approve' }])
+  t.match(events.at(-1), { type: 'question', question: { actions: { length: 1, 0: { description: 'Breakfast?' } } } })
+  t.match((await own.resume([{ type: 'reject' }])).at(-1), { type: 'answer', text: 'stayed yes no' })
+  t.equal(flights, 1)
+})
+
 t.test('a tool that was allowed and ran is not run again because one beside it was cut off', async t => {
   const runs: string[] = []
   const { signal, hang } = makeEnd()
