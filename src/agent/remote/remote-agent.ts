@@ -88,7 +88,7 @@ export class RemoteAgent implements Agent {
   async haveResults (threadId: string, toolCallIds: readonly string[], signal?: AbortSignal): Promise<boolean> {
     const state = await this.#read(threadId, signal)
     // What is no tool call took effect if the run came to its end by itself, and was not repaired.
-    if (toolCallIds.includes('') && state?.isOfRun !== true) return false
+    if (toolCallIds.includes('') && (state?.isOfRun !== true || state.next.length > 0)) return false
     return haveResults(state?.messages ?? [], toolCallIds.filter(id => id !== ''))
   }
 

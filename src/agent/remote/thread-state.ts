@@ -40,7 +40,7 @@ export interface ThreadState {
   readonly interrupts: readonly Interrupt[]
   /** Whether a step that asks was given an answer that it threw out: every other answer would meet the same end. */
   readonly isPoisoned: boolean
-  /** Whether a run came to its end by itself, and was not repaired. */
+  /** Whether a run wrote it, to its end or to a question; not a repair. */
   readonly isOfRun: boolean
   /** Undefined as long as nothing was ever written to the thread. */
   readonly checkpoint: Checkpoint | undefined
@@ -58,7 +58,7 @@ export function parseState (value: unknown): ThreadState {
     next,
     interrupts: asking.flatMap(({ name, interrupts = [] }) => interrupts.map(({ id, interrupt_id: old, value }) => ({ id: id ?? old ?? '', value, node: name }))),
     isPoisoned: asking.some(({ error }) => error !== null && error !== undefined),
-    isOfRun: next.length === 0 && isJsonObject(metadata) && metadata.source === 'loop',
+    isOfRun: isJsonObject(metadata) && metadata.source === 'loop',
     checkpoint: typeof checkpoint?.checkpoint_id === 'string' ? readCheckpoint(checkpoint) : undefined
   }
 }
