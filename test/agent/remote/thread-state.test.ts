@@ -22,8 +22,8 @@ t.test('what was said in another turn is no part of a question', async t => {
   t.match(readPending(parseState(asking)), { text: '', actions: [{ toolName: 'ask', toolCallId: '', description: 'Go on?' }] })
 })
 
-t.test('a run has come to its end by itself once nothing waits in it', async t => {
-  t.equal(parseState(asking).isOfRun, false)
+t.test('what a run wrote, to its end or to a question, is told from what a repair wrote', async t => {
+  t.equal(parseState(asking).isOfRun, true)
   t.equal(parseState({ ...asking, next: [], tasks: [] }).isOfRun, true)
   t.equal(parseState({ ...asking, next: [], tasks: [], metadata: { source: 'update' } }).isOfRun, false, 'one that was repaired')
 })
