@@ -17,9 +17,9 @@ import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
 import { readChunk, type Chunk } from './run-chunk.ts'
 import type { DescribeRun } from './run-context.ts'
-import { ThreadRepair, type Answer, type ThreadConfig } from './thread-repair.ts'
+import { ThreadRepair, type ThreadConfig } from './thread-repair.ts'
 import { limitTools, ToolCallLimit } from './tool-call-limit.ts'
-import { findOpenCalls, haveResults } from './tool-results.ts'
+import { findOpenCalls, haveResults, type Answer } from './tool-results.ts'
 import { findWaiting, type Waiting } from './waiting.ts'
 
 /** What a graph needs to be an agent. */

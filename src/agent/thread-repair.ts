@@ -5,7 +5,7 @@ import { isDiskError } from './disk-error.ts'
 import type { Graph } from './graph.ts'
 import { updateMessages } from './message-update.ts'
 import { isAiMessage, readMessages } from './messages.ts'
-import { answerOpenCalls, findOpenCalls, findResult, keepAnswered } from './tool-results.ts'
+import { answerOpenCalls, findOpenCalls, findResult, keepAnswered, hasCome, type Answer } from './tool-results.ts'
 import { findWaiting, type Waiting } from './waiting.ts'
 
 /** Which thread, and at which checkpoint, if not at the newest. */
@@ -25,14 +25,6 @@ const ASK_AGAIN_MS = 3000
 
 /** Checkpoints to look through for a question; one turn writes a handful. */
 const MAX_LOOK_BACK = 50
-
-/** The answer that a run was about. */
-export interface Answer {
-  /** Ids of the tool calls that the person said yes to; an empty one where something else was asked. */
-  readonly approved: string[]
-  /** How many messages the thread had when it asked. */
-  readonly messageCount: number
-}
 
 /** What failed. */
 export interface Failure {
@@ -159,11 +151,6 @@ function listNestedResults ({ tasks }: StateSnapshot): BaseMessage[] {
   const messages = tasks.flatMap(({ state }) => state !== undefined && 'values' in state ? readMessages(state.values) : [])
   const isCall = (message: BaseMessage) => isAiMessage(message) && (message.tool_calls ?? []).some(call => findResult(messages, call.id ?? '') !== undefined)
   return messages.filter(message => message.type === 'tool' || isCall(message))
-}
-
-/** Whether a run got anywhere after a yes: to a result of a call, or, where no call was asked about, to any message. */
-function hasCome (messages: readonly BaseMessage[], { approved, messageCount }: Answer): boolean {
-  return messages.length > messageCount ? approved.includes('') || approved.some(id => findResult(messages, id) !== undefined) : false
 }
 
 /** The newest checkpoint that asks about these calls, unless one of the calls that it asks about has a result. */

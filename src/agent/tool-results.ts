@@ -12,6 +12,19 @@ export function findResult (messages: readonly BaseMessage[], toolCallId: string
   return messages.slice(asked + 1).filter(message => ToolMessage.isInstance(message)).find(message => message.tool_call_id === toolCallId)
 }
 
+/** The answer that a run was about. */
+export interface Answer {
+  /** Ids of the tool calls that the person said yes to; an empty one where something else was asked. */
+  readonly approved: string[]
+  /** How many messages the thread had when it asked. */
+  readonly messageCount: number
+}
+
+/** Whether a run got anywhere after a yes: to a result of a call, or, where no call was asked about, to any message. */
+export function hasCome (messages: readonly BaseMessage[], { approved, messageCount }: Answer): boolean {
+  return messages.length > messageCount && (approved.includes('') || approved.some(id => findResult(messages, id) !== undefined))
+}
+
 /** Whether these calls have results of their own: false if one was cut off, or never came to be. */
 export function haveResults (messages: readonly BaseMessage[], toolCallIds: readonly string[]): boolean {
   return toolCallIds.every(id => {

@@ -1,6 +1,6 @@
 import { ToolMessage, type BaseMessage } from '@langchain/core/messages'
 import type { JsonObject } from '../../sessions/session.ts'
-import { answerOpenCalls, findOpenCalls, findResult, keepAnswered } from '../tool-results.ts'
+import { answerOpenCalls, findOpenCalls, findResult, keepAnswered, hasCome, type Answer } from '../tool-results.ts'
 import { RemoteFailure } from './failure.ts'
 import type { LangGraphServer } from './server.ts'
 import { readPending, type Checkpoint, type ThreadState } from './thread-state.ts'
@@ -16,14 +16,6 @@ const ALL = '__remove_all__'
 
 /** States to look through for a question; one turn writes a handful, and each comes with all of its messages. */
 const MAX_LOOK_BACK = 20
-
-/** The answer that a run was about. */
-export interface Answer {
-  /** Ids of the tool calls that the person said yes to; an empty one where something else was asked. */
-  readonly approved: readonly string[]
-  /** How many messages the thread had when it asked. */
-  readonly messageCount: number
-}
 
 /** What failed. */
 export interface Failure {
@@ -115,11 +107,6 @@ function listChanges ({ remote }: ThreadState, wanted: readonly BaseMessage[]): 
 
 function describeRemoval (id: string | undefined): JsonObject {
   return { type: 'remove', id, content: '' }
-}
-
-/** Whether a run got anywhere after a yes: to a result of a call, or, where no call was asked about, to any message. */
-function hasCome (messages: readonly BaseMessage[], { approved, messageCount }: Answer): boolean {
-  return messages.length > messageCount && (approved.includes('') || approved.some(id => findResult(messages, id) !== undefined))
 }
 
 /** The newest state that asks about these calls, unless one of the calls that it asks about has a result. */
