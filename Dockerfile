@@ -11,6 +11,7 @@ COPY routes ./routes
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24-slim
+# on all addresses, or nothing outside would reach it: so it does not start without API_KEY, unless AUTH=off says by name that anybody may call
 ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=8000 \

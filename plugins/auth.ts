@@ -1,37 +1,84 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { readAccess, type Access, type AccessSettings } from '../src/access.ts'
+import { describeKey, findApiKey, type ApiKey, type Scope } from '../src/api-keys.ts'
 import { ServiceError } from '../src/errors.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** The key that it bears; null where none is needed. */
+    apiKey: ApiKey | null
     /** Tells one API key from another, and nothing of it; empty where none is needed. */
-    clientId: string
+    readonly clientId: string
+    /** The name of its API key; empty where that has none. */
+    readonly keyName: string
+    /** Whether its caller may do this; anybody may do everything where no key is configured. */
+    hasScope (scope: Scope): boolean
   }
   interface FastifyContextConfig {
-    /** Needs no key; every route does that does not say so. */
-    isOpen?: boolean
+    /** What a key has to be for; `open`: no key is needed. A route that does not say needs `admin`. */
+    scope?: Scope | 'open'
   }
 }
 
-/** The key that clients must send; without one, anybody may call. */
-export interface AuthOptions {
-  readonly apiKey: string | undefined
+/** Of one address, and IPv6 addresses of one /64 are one: whoever has one of them has all. */
+const MAX_ATTEMPTS = 30
+const ATTEMPTS_WINDOW_MS = 60_000
+
+/**
+ * Refuses requests without a key, as `Authorization: Bearer` (RFC 6750) or `X-API-Key`, and those whose key is not for what they ask.
+ *
+ * *Promise.* A missing key and a wrong one get the same answers. Both are failed attempts: beyond 30 a minute of one address they get 429, which a
+ * right key never does.
+ *
+ * *Not promised.* That attempts are bounded for one who makes them from more than 5 000 addresses: so many are counted at once, and those silent for
+ * longest are forgotten.
+ */
+async function auth (fastify: FastifyInstance, settings: AccessSettings): Promise<void> {
+  const access = readAccess(settings)
+  const { keys } = access
+  fastify.decorateRequest('apiKey', null)
+  fastify.decorateRequest('clientId', { getter (this: FastifyRequest) { return this.apiKey?.id ?? '' } })
+  fastify.decorateRequest('keyName', { getter (this: FastifyRequest) { return this.apiKey?.name ?? '' } })
+  fastify.decorateRequest('hasScope', function hasScope (scope) { return keys.length === 0 || this.apiKey?.scopes.has(scope) === true })
+  logAccess(fastify, access, settings)
+  if (keys.length === 0) return
+
+  const countAttempt = await makeAttemptCounter(fastify)
+  fastify.addHook('onRequest', async function checkKey (request, reply) {
+    const { scope = 'admin' } = request.routeOptions.config
+    if (scope === 'open') return
+    const sent = readKey(request)
+    const key = sent === undefined ? undefined : findApiKey(keys, sent)
+    if (key === undefined) throw await refuseAttempt(request, reply, countAttempt)
+    request.apiKey = key
+    request.isKnown = true
+    if (key.name !== undefined) addLogFields(request, reply, { key: key.name })
+    // What is not there is no secret: GET / lists what is.
+    if (!request.is404 && !key.scopes.has(scope)) {
+      throw new ServiceError('KEY_SCOPE_MISSING', { message: `This API key may not do this: it needs the scope ${scope}` })
+    }
+  })
 }
 
-/** Refuses requests without the key, as `Authorization: Bearer` (RFC 6750) or `X-API-Key`. */
-async function auth (fastify: FastifyInstance, { apiKey }: AuthOptions): Promise<void> {
-  fastify.decorateRequest('clientId', '')
-  if (apiKey === undefined) return
-  const expected = digest(apiKey)
-  const clientId = expected.toString('base64url')
-  fastify.addHook('onRequest', async function checkKey (request) {
-    if (request.routeOptions.config.isOpen === true) return
-    const sent = readKey(request)
-    // Digests are of one length, which the comparison needs, and so the length of the key does not show.
-    if (sent === undefined || !timingSafeEqual(digest(sent), expected)) throw new ServiceError('KEY_REFUSED')
-    request.clientId = clientId
+type AttemptCounter = ReturnType<FastifyInstance['createRateLimit']>
+
+/** In a scope of its own, so that what else is limited has its own counters. */
+async function makeAttemptCounter (fastify: FastifyInstance): Promise<AttemptCounter> {
+  let limited = fastify
+  await fastify.register(async function attempts (scope) {
+    await scope.register(rateLimit, { global: false })
+    limited = scope
   })
+  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS })
+}
+
+async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, countAttempt: AttemptCounter): Promise<ServiceError> {
+  addLogFields(request, reply, { address: request.ip })
+  const count = await countAttempt(request)
+  if (count.isAllowed || !count.isExceeded) return new ServiceError('KEY_REFUSED')
+  return new ServiceError('KEY_ATTEMPTS_EXCEEDED', { retryAfterSeconds: count.ttlInSeconds })
 }
 
 function readKey ({ headers }: FastifyRequest): string | undefined {
@@ -40,8 +87,20 @@ function readKey ({ headers }: FastifyRequest): string | undefined {
   return bearer ?? (typeof key === 'string' ? key : undefined)
 }
 
-function digest (key: string): Buffer {
-  return createHash('sha256').update(key).digest()
+/** In every line on this request from now on. */
+function addLogFields (request: FastifyRequest, reply: FastifyReply, fields: object): void {
+  request.log = reply.log = request.log.child(fields)
+}
+
+function logAccess ({ log }: FastifyInstance, { keys, isLocal }: Access, { host }: AccessSettings): void {
+  if (keys.length > 0) {
+    const list = keys.map(key => `${describeKey(key)} (${[...key.scopes].join(', ')})`)
+    log.info(`${keys.length === 1 ? 'One API key' : `${keys.length} API keys`} may call: ${list.join(', ')}`)
+  } else if (isLocal) log.info('No API_KEY is set: anybody on this machine may call')
+  else log.warn(`AUTH=off: anybody who reaches ${host} may call, read every conversation and answer every question`)
+  for (const key of keys.filter(({ isWeak }) => isWeak)) {
+    log.warn({ key: describeKey(key) }, 'The secret of an API key is short enough to be guessed; openssl rand -hex 32 makes a better one')
+  }
 }
 
 export default fp(auth, { name: 'auth', dependencies: ['errors'], fastify: '5.x' })

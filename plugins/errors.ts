@@ -3,15 +3,22 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERRORS, ServiceError, type ErrorCode } from '../src/errors.ts'
+import { LogBudget } from '../src/log-budget.ts'
 import { PLATFORM_PATTERN } from '../src/sessions/session.ts'
 import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    /** How much is logged of requests that were refused, of callers whom nobody knows. */
+    refusalBudget: LogBudget
+  }
   interface FastifyRequest {
     /** How an error is written as the body that answers this request; it does not hold on to the request. */
     describeErrors (): (error: ServiceError) => string
     /** Logs an error that ended this request. */
     logError (error: ServiceError): void
+    /** Whether its caller is known, by a key. */
+    isKnown: boolean
   }
   interface FastifyContextConfig {
     /** Errors carry what a bot shows to a person, too. */
@@ -32,6 +39,7 @@ const PLATFORM = new RegExp(PLATFORM_PATTERN)
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   409: 'Conflict',
   413: 'Payload Too Large',
@@ -44,8 +52,19 @@ const REASONS: Readonly<Record<number, string>> = {
   504: 'Gateway Timeout'
 }
 
+/** The clock that says how much is logged. */
+export interface ErrorsOptions {
+  readonly now: () => number
+}
+
+/** Lines a minute on requests of unknown callers that were refused. */
+const MAX_REFUSALS = 60
+const REFUSALS_WINDOW_MS = 60_000
+
 /** One handler for every error: the table's status and code for the client, the cause for the log. */
-async function errors (fastify: FastifyInstance): Promise<void> {
+async function errors (fastify: FastifyInstance, { now }: ErrorsOptions): Promise<void> {
+  fastify.decorate('refusalBudget', new LogBudget({ maxLines: MAX_REFUSALS, windowMs: REFUSALS_WINDOW_MS, now }))
+  fastify.decorateRequest('isKnown', false)
   fastify.addHook('onRequest', async function nameRequest (request, reply) {
     reply.header('x-request-id', request.id)
   })
@@ -79,12 +98,21 @@ export function sendError (thrown: FastifyError | ServiceError, request: Fastify
   reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(formatError(error, describeContext(request)))
 }
 
-function logError (error: ServiceError, { log }: FastifyRequest): void {
+function logError (error: ServiceError, { log, isKnown, server }: FastifyRequest): void {
   const { code, statusCode, session } = error
   const { message, nextStep } = ERRORS[code]
   const fields = { code, session_id: session?.sessionId }
   if (statusCode >= 500 && code !== 'SERVICE_STOPPING') log.error({ ...fields, err: error.cause ?? error, next_step: nextStep }, message)
-  else log.info(fields, 'Request refused')
+  else if (isKnown) log.info(fields, 'Request refused')
+  else logRefusal(fields, log, server.refusalBudget)
+}
+
+/** Anybody may send what is refused, as often as they like. */
+function logRefusal (fields: object, log: FastifyRequest['log'], budget: LogBudget): void {
+  const { isGranted, isLast, withheld } = budget.take()
+  if (withheld > 0) log.warn({ withheld }, 'More requests without a key were refused than are logged')
+  if (isGranted) log.info(fields, 'Request refused')
+  if (isLast) log.warn('So many requests without a key are refused that the rest of this minute is not logged')
 }
 
 /** Of a request, what its errors say. */

@@ -37,7 +37,7 @@ const schema = {
 
 /** `POST /api/approve`: one decision in, the resumed agent's answer out. */
 const approve: FastifyPluginAsyncTypebox = async function approve (fastify) {
-  fastify.post('/api/approve', { schema, config: { speaksToPerson: true } }, async function decide (request, reply) {
+  fastify.post('/api/approve', { schema, config: { speaksToPerson: true, scope: 'approve' } }, async function decide (request, reply) {
     const { body, log } = request
     const decision = {
       userId: body.user_id,

@@ -24,7 +24,7 @@ const schema = {
 
 /** `POST /api/chat`: one message in, one answer out. */
 const chat: FastifyPluginAsyncTypebox = async function chat (fastify) {
-  fastify.post('/api/chat', { schema, config: { speaksToPerson: true } }, async function sayMessage (request, reply) {
+  fastify.post('/api/chat', { schema, config: { speaksToPerson: true, scope: 'chat' } }, async function sayMessage (request, reply) {
     const { body, log } = request
     const message = {
       userId: body.user_id,

@@ -25,7 +25,7 @@ const schema = {
 
 /** `GET /`: for a person who opens the address in a browser. */
 const root: FastifyPluginAsyncTypebox<RootOptions> = async function root (fastify, { version, endpoints }) {
-  fastify.get('/', { schema, config: { isOpen: true } }, async function tellRoot () {
+  fastify.get('/', { schema, config: { scope: 'open' } }, async function tellRoot () {
     return { name: 'Holdline', version, status: 'running', endpoints: [...endpoints], documentation: 'README.md' }
   })
 }

@@ -108,7 +108,7 @@ const cancelSchema = {
 const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
   const { sessionStore: store, conversation, agent } = fastify
 
-  fastify.get('/api/sessions', { schema: listSchema }, async function listSessions ({ query: { limit, cursor, platform, pending } }) {
+  fastify.get('/api/sessions', { schema: listSchema, config: { scope: 'admin' } }, async function listSessions ({ query: { limit, cursor, platform, pending } }) {
     const page = await store.list({
       limit: readLimit(limit),
       ...(cursor !== undefined && { cursor }),
@@ -118,19 +118,19 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
     return { active_sessions: page.sessions.map(formatSession), count: page.count, next_cursor: page.nextCursor }
   })
 
-  fastify.get('/api/sessions/count', { schema: countSchema }, async function countSessions () {
+  fastify.get('/api/sessions/count', { schema: countSchema, config: { scope: 'admin' } }, async function countSessions () {
     const { count, pendingApprovals, byPlatform } = await store.count()
     return { count, pending_approvals: pendingApprovals, by_platform: byPlatform }
   })
 
-  fastify.get('/api/sessions/:user_id', { schema: userSchema }, async function listSessionsOfUser ({ params, query: { platform } }) {
+  fastify.get('/api/sessions/:user_id', { schema: userSchema, config: { scope: 'chat' } }, async function listSessionsOfUser ({ params, query: { platform } }) {
     const literal = await store.findByUser(params.user_id, platform)
     if (literal.length > 0) return { user_id: params.user_id, sessions: literal.map(formatSession) }
     const normalised = normaliseUserId(params.user_id, platform ?? inferPlatform(params.user_id))
     return { user_id: normalised, sessions: (await store.findByUser(normalised, platform)).map(formatSession) }
   })
 
-  fastify.get('/api/sessions/:session_id/messages', { schema: messagesSchema }, async function listMessages ({ params, query: { limit, cursor } }) {
+  fastify.get('/api/sessions/:session_id/messages', { schema: messagesSchema, config: { scope: 'chat' } }, async function listMessages ({ params, query: { limit, cursor } }) {
     const session = await store.get(params.session_id)
     if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
     const messages = await agent.history(session.threadId)
@@ -144,12 +144,12 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
     }
   })
 
-  fastify.post('/api/sessions/:session_id/cancel', { schema: cancelSchema }, async function cancelTurn ({ params }) {
+  fastify.post('/api/sessions/:session_id/cancel', { schema: cancelSchema, config: { scope: 'chat' } }, async function cancelTurn ({ params }) {
     await conversation.cancel(params.session_id)
     return { status: 'cancelled' as const, session_id: params.session_id }
   })
 
-  fastify.delete('/api/sessions/:session_id', { schema: deleteSchema }, async function deleteSession ({ params, log }) {
+  fastify.delete('/api/sessions/:session_id', { schema: deleteSchema, config: { scope: 'admin' } }, async function deleteSession ({ params, log }) {
     await conversation.end(params.session_id, log)
     return { status: 'deleted' as const, session_id: params.session_id }
   })

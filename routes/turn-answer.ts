@@ -35,10 +35,13 @@ export async function answerTurn (
     return wantsStream ? reply.sendEvents(new TurnReader(turn.events, position)) : await sendAnswer(reply, turn, false)
   }
   // Nobody can ask for it again: nothing is kept of it.
-  if (!wantsStream && key === undefined) return formatReply(await run({}))
+  const mayDecide = request.hasScope('approve')
+  if (!wantsStream && key === undefined) return formatReply(await run({ mayDecide }))
 
   const format = describeFormat(request, reply)
-  const { turn, isRepeat } = await desk.open(key, { clientId, format, wantsTokens: wantsStream, run: async watch => await run({ key, watch }) })
+  const { turn, isRepeat } = await desk.open(key, {
+    clientId, format, wantsTokens: wantsStream, run: async watch => await run({ key, watch, mayDecide })
+  })
   return wantsStream ? await sendStream(request, reply, turn, isRepeat) : await sendAnswer(reply, turn, isRepeat)
 }
 

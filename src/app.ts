@@ -17,6 +17,7 @@ import health from '../routes/health.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
+import { listSecrets } from './api-keys.ts'
 import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
 import { makeErrorSerializer } from './log.ts'
 
@@ -53,7 +54,7 @@ const MIN_FLUSH_MS = 100
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
-  const secrets = [...SECRET_SETTINGS].map(name => environment[name] ?? '')
+  const secrets = [...[...SECRET_SETTINGS].map(name => environment[name] ?? ''), ...listSecrets(environment.API_KEY ?? '')]
   const app = Fastify({
     logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) } },
     // One line a turn instead of two a request; the request's id is what clients see.
@@ -81,9 +82,9 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     const keepConversations = config.KEEP_CONVERSATIONS
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
-    await app.register(errors)
+    await app.register(errors, { now })
     await app.register(jsonBody)
-    await app.register(auth, { apiKey: config.API_KEY })
+    await app.register(auth, { apiKey: config.API_KEY, auth: config.AUTH, host: config.HOST })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
     await app.register(agent, {
       agent: config.AGENT,

@@ -64,7 +64,12 @@ export const Config = Type.Object({
   SHUTDOWN_GRACE_SECONDS: Type.Number({
     minimum: 0, maximum: 600, default: 4, description: 'Time from the signal to the exit: running turns may finish, then they are cancelled'
   }),
-  API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key that clients must send; anyone may call if not set' })),
+  API_KEY: Type.Optional(Type.String({
+    ...secret, description: 'Keys that clients must send: one, or several as [name:]secret[:scope+scope] separated by commas; if not set, HOST must be this machine'
+  })),
+  AUTH: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on', description: 'off: without API_KEY, anybody who reaches HOST may call, wherever they are'
+  }),
   DEBUG: Type.Boolean({ default: false, description: 'Log at level debug; never what people or the agent say' })
 })
 export type Config = Readonly<Static<typeof Config>>

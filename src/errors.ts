@@ -13,6 +13,9 @@ export const ERRORS = {
   REQUEST_INVALID: { status: 400, message: 'The request is not valid', nextStep: 'Correct the named field' },
   BODY_NOT_JSON: { status: 400, message: 'The body is not valid JSON', nextStep: 'Send a JSON object' },
   KEY_REFUSED: { status: 401, message: 'A valid API key is required', nextStep: 'Send Authorization: Bearer <API_KEY>' },
+  KEY_SCOPE_MISSING: {
+    status: 403, message: 'This API key may not do this', nextStep: 'Send a key that has the scope, or add the scope to this one in API_KEY'
+  },
   ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route', nextStep: 'GET / lists the endpoints' },
   SESSION_NOT_FOUND: { status: 404, message: 'This session does not exist or has expired', nextStep: 'Send the message without session_id to start a new one' },
   APPROVAL_NOT_PENDING: { status: 409, message: 'No question is waiting for an answer', nextStep: 'Nothing to do: the question was answered or never asked' },
@@ -43,6 +46,9 @@ export const ERRORS = {
   MEDIA_TYPE_UNSUPPORTED: { status: 415, message: 'The body must be application/json', nextStep: 'Send Content-Type: application/json' },
   DECISION_REFUSED: { status: 422, message: 'The decision does not fit the question', nextStep: 'Read approval_data for what may be decided' },
   TURN_QUEUE_FULL: { status: 429, message: 'Too many messages are waiting for this session', nextStep: 'Wait for the answers, or raise MAX_QUEUED_TURNS' },
+  KEY_ATTEMPTS_EXCEEDED: {
+    status: 429, message: 'Too many requests without a valid API key', nextStep: 'Send the right key, which is taken at once; or find out who guesses'
+  },
   CONVERSATION_UNREADABLE: {
     status: 500,
     message: 'This conversation cannot be read any more. Send "/new" to start a new one',

@@ -7,6 +7,8 @@ export interface TurnAsker {
   /** What makes a repeat of the request known. */
   readonly key?: MessageKey | undefined
   readonly watch?: TurnWatch | undefined
+  /** Whether words of theirs may decide a question; they may if not given. */
+  readonly mayDecide?: boolean
 }
 
 /** Somebody who follows a turn as it runs. */

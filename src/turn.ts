@@ -53,13 +53,15 @@ export class Turn {
   readonly #session: TurnSession
   readonly #keyed: KeyedMessage
   readonly #watch: TurnWatch | undefined
+  readonly #mayDecide: boolean
 
-  constructor (options: TurnOptions, { session, stop, log, key, watch }: TurnContext) {
+  constructor (options: TurnOptions, { session, stop, log, key, watch, mayDecide = true }: TurnContext) {
     this.#options = options
     this.#session = new TurnSession(options, session, log)
     this.#stop = stop
     this.#keyed = new KeyedMessage(options, key, stop)
     this.#watch = watch
+    this.#mayDecide = mayDecide
     this.#startedAtMs = options.now()
   }
 
@@ -87,7 +89,10 @@ export class Turn {
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
     const isAnswer = askedBefore === held.approval.approval_id
     const decisions = isAnswer ? readWords(this.#options.agent, held.question, text, this.#options.pendingText) : undefined
-    return decisions === undefined ? await this.#repeat(metadata, held) : await this.#resume(metadata, held, decisions, 'chat')
+    if (decisions === undefined) return await this.#repeat(metadata, held)
+    // Before anything is saved: another key may decide, with these very words.
+    if (!this.#mayDecide) throw new ServiceError('KEY_SCOPE_MISSING', { message: 'A question is waiting, and this API key may not answer it' })
+    return await this.#resume(metadata, held, decisions, 'chat')
   }
 
   /** Answers the question `approvalId`, or throws APPROVAL_* or DECISION_REFUSED and leaves it as it is. */

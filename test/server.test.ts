@@ -157,7 +157,7 @@ t.test('a second signal ends at once', async t => {
 t.test('a start that cannot be ends in one line that says why, and leaves everything as it is', async t => {
   const cases: [string, Record<string, string>, RegExp][] = [
     ['a bad setting', { PORT: 'abc' }, /^PORT must be an integer.*"abc"\n$/],
-    ['an address that cannot be', { HOST: 'no.such.host.invalid' }, /^HOST and PORT must be an address[^\n]*no\.such\.host[^\n]*\n$/],
+    ['an address that cannot be', { HOST: 'no.such.host.invalid', AUTH: 'off' }, /^HOST and PORT must be an address[^\n]*no\.such\.host[^\n]*\n$/],
     ['a missing key', { MODEL: 'openai:gpt-5-mini' }, /^OPENAI_API_KEY must be set.*\n$/],
     ['an unknown provider', { MODEL: 'acme:x' }, /^MODEL must name one of the providers.*acme.*\n$/],
     ['a bad secret', { OPENAI_API_KEY: 'hunter two' }, /^OPENAI_API_KEY must be(?!.*hunter).*\n$/]

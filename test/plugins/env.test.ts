@@ -18,6 +18,7 @@ const DEFAULTS: Config = {
   MAX_QUEUED_TURNS: 8,
   AGENT_TIMEOUT_SECONDS: 120,
   SHUTDOWN_GRACE_SECONDS: 4,
+  AUTH: 'on',
   DEBUG: false
 }
 
@@ -67,6 +68,7 @@ test('every setting can be set', async t => {
     AGENT_TIMEOUT_SECONDS: '0.1',
     SHUTDOWN_GRACE_SECONDS: '0',
     API_KEY: 'k',
+    AUTH: 'off',
     DEBUG: '1'
   }
   t.same(Object.keys(variables).sort(), Object.keys(Config.properties).sort())
@@ -129,6 +131,7 @@ test('a value that a setting may not have ends the start, naming the setting', a
     ['AGENT_TIMEOUT_SECONDS', ['0', '3601']],
     ['SHUTDOWN_GRACE_SECONDS', ['-1', '601']],
     ['API_KEY', ['a b', '']],
+    ['AUTH', ['OFF', 'false', '']],
     ['DEBUG', ['debug']]
   ]
   t.same(refused.map(([name]) => name).sort(), Object.keys(Config.properties).sort())
