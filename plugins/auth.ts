@@ -1,4 +1,4 @@
-import rateLimit from '@fastify/rate-limit'
+import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { readAccess, type Access, type AccessSettings } from '../src/access.ts'
@@ -22,7 +22,7 @@ declare module 'fastify' {
   }
 }
 
-/** Of one address, and IPv6 addresses of one /64 are one: whoever has one of them has all. */
+/** Of one address. */
 const MAX_ATTEMPTS = 30
 const ATTEMPTS_WINDOW_MS = 60_000
 
@@ -71,7 +71,7 @@ async function makeAttemptCounter (fastify: FastifyInstance): Promise<AttemptCou
     await scope.register(rateLimit, { global: false })
     limited = scope
   })
-  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS })
+  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS, keyGenerator: readNetwork })
 }
 
 async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, countAttempt: AttemptCounter): Promise<ServiceError> {
@@ -79,6 +79,12 @@ async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, coun
   const count = await countAttempt(request)
   if (count.isAllowed || !count.isExceeded) return new ServiceError('KEY_REFUSED')
   return new ServiceError('KEY_ATTEMPTS_EXCEEDED', { retryAfterSeconds: count.ttlInSeconds })
+}
+
+/** The address, of IPv6 its /64: whoever has one address of that has all. */
+function readNetwork ({ raw, ip }: FastifyRequest): string {
+  // One who has hung up already has no address any more, whatever the type of `ip` says.
+  return raw.socket.remoteAddress === undefined ? '' : normalizeIP(ip, 64)
 }
 
 function readKey ({ headers }: FastifyRequest): string | undefined {

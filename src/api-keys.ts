@@ -100,6 +100,8 @@ function makeKey ({ name, secret, scopes }: Entry, position: number, defaultScop
   const hex = DIGEST.exec(secret)?.groups?.hex
   if (hex === undefined && DIGEST_START.test(secret)) throw refuse(`key ${position} has sha256: without 64 hexadecimal digits`)
   const digest = hex === undefined ? digestOf(secret) : Buffer.from(hex, 'hex')
+  // What sha256sum says where the variable that should hold the secret is empty.
+  if (digest.equals(digestOf(''))) throw refuse(`key ${position} has the digest of nothing`)
   return {
     id: digest.toString('base64url'),
     position,

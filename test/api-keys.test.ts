@@ -93,6 +93,7 @@ t.test('a list that is wrong is refused in one line, with the place of the key a
     ['hush:', /key 1 has no secret$/], ['hush::chat', /key 1 has no secret$/], [':chat', /key 1 is empty$/],
     [':hush', /key 1 has a name of/], ['hu$h:hush', /key 1 has a name of/], [`hush,${'hush'.repeat(9)}:hush2`, /key 2 has a name of/],
     ['sha256:hush', /key 1 has sha256: without 64/], [`sha256:${hex}0`, /key 1 has sha256:/], [`bot:sha256:${hex.slice(1)}:chat`, /key 1 has sha256:/],
+    [`hush,bot:sha256:${hash('')}`, /key 2 has the digest of nothing$/],
     ['hush,a,hush', /key 3 has the secret of key 1$/], [`hush:chat,b:sha256:${hash('hush')}`, /key 2 has the secret of key 1$/],
     ['hush:a,hush:b', /key 2 has the name of key 1$/]
   ]

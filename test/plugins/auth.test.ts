@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { startApp, type Answer, type TestApp } from '../fixtures/app.ts'
@@ -138,6 +139,22 @@ t.test('the addresses of one IPv6 network are one, and an IPv4 address is itself
   t.equal((await wrong(service, '2001:db8:0:1::1')).status, 401)
   for (let i = 0; i < 30; i++) await wrong(service, '10.0.0.1')
   t.equal((await wrong(service, '::ffff:10.0.0.1')).status, 429)
+})
+
+t.test('one who hangs up before the answer is refused like any other', async t => {
+  const logged: Record<string, unknown>[] = []
+  const service = await startApp(t, { env: { API_KEY: 'correct-horse' }, logged })
+  const url = await service.listen()
+  // Of another process, while this one is held up: they have gone by the time that they are read.
+  const hangUp = `
+    const socket = require('node:net').connect(${new URL(url).port}, '127.0.0.1', () => {
+      socket.write('GET /api/sessions HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n', () => { socket.resetAndDestroy() })
+    })`
+  t.equal(spawnSync(process.execPath, ['-e', hangUp]).status, 0)
+  t.equal((await fetch(`${url}/api/sessions`)).status, 401)
+  const refused = logged.filter(({ level, msg }) => msg === 'Request refused' || level === 50)
+  t.same(refused.map(({ code }) => code), ['KEY_REFUSED', 'KEY_REFUSED'])
+  t.match(refused[1], { address: '127.0.0.1' })
 })
 
 t.test('a key that lacks a scope is no failed attempt', async t => {
