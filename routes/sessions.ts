@@ -144,7 +144,8 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
     }
   })
 
-  fastify.post('/api/sessions/:session_id/cancel', { schema: cancelSchema }, async function cancelTurn ({ params }) {
+  // Also under pressure, which it takes away.
+  fastify.post('/api/sessions/:session_id/cancel', { schema: cancelSchema, config: { answersUnderPressure: true } }, async function cancelTurn ({ params }) {
     await conversation.cancel(params.session_id)
     return { status: 'cancelled' as const, session_id: params.session_id }
   })
