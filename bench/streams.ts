@@ -57,9 +57,13 @@ class Provider {
   }
 }
 
+/** It is not the limits that are measured. */
+const NO_LIMITS = { RATE_LIMIT_MAX: '0', MAX_STREAMS: '0', MAX_CONCURRENT_TURNS: '1000000' }
+
 function launchService (dir: string, providerUrl: string): ChildProcess {
   const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
-  const env = { ...process.env, PORT: '0', MODEL: 'openai:bench', OPENAI_API_KEY: 'x', OPENAI_BASE_URL: providerUrl, AGENT_TIMEOUT_SECONDS: '3600' }
+  const model = { MODEL: 'openai:bench', OPENAI_API_KEY: 'x', OPENAI_BASE_URL: providerUrl }
+  const env = { ...process.env, ...model, ...NO_LIMITS, PORT: '0', AGENT_TIMEOUT_SECONDS: '3600' }
   const args = ['--expose-gc', LOADER, `--import=${path('streams-memory.ts')}`, path('../src/server.ts')]
   return spawn(process.execPath, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
 }

@@ -37,7 +37,7 @@ const HOLDLINE: Side = {
   name: 'Holdline, POST /api/chat',
   start: dir => ({
     child: spawn(process.execPath, [LOADER, locate('../src/server.ts')], {
-      cwd: dir, env: { PATH, HOME, PORT: '0', AGENT: `${GRAPH}:echo` }, stdio: ['ignore', 'pipe', 'inherit']
+      cwd: dir, env: { PATH, HOME, PORT: '0', RATE_LIMIT_MAX: '0', AGENT: `${GRAPH}:echo` }, stdio: ['ignore', 'pipe', 'inherit']
     }),
     ready: /listening at (http:[^"\s]+)/
   }),

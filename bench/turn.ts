@@ -20,7 +20,7 @@ const locate = (file: string): string => fileURLToPath(new URL(file, import.meta
 
 /** The service, in a folder of its own. */
 function launch (cwd: string) {
-  const env = { ...process.env, PORT: '0' }
+  const env = { ...process.env, PORT: '0', RATE_LIMIT_MAX: '0' }
   return spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, locate('../src/server.ts')], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
 }
 

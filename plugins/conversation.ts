@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Conversation } from '../src/conversation.ts'
+import { TurnSlots } from '../src/turn-slots.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -12,6 +13,7 @@ declare module 'fastify' {
 export interface ConversationPluginOptions {
   readonly pendingText: 'repeat' | 'reject'
   readonly maxQueuedTurns: number
+  readonly maxConcurrentTurns: number
   readonly agentTimeoutMs: number
   readonly approvalTimeoutMs: number | undefined
   readonly keepConversations: boolean
@@ -23,9 +25,12 @@ export interface ConversationPluginOptions {
 }
 
 /** Turns as `fastify.conversation`; closing waits for those that run, and refuses new ones meanwhile. */
-async function conversation (fastify: FastifyInstance, { drainMs, stopMs, ...options }: ConversationPluginOptions): Promise<void> {
+async function conversation (
+  fastify: FastifyInstance, { drainMs, stopMs, maxConcurrentTurns, ...options }: ConversationPluginOptions
+): Promise<void> {
   const { sessionStore: store, agent, turnDesk } = fastify
-  const instance = new Conversation({ store, agent, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
+  const slots = new TurnSlots({ maxRunning: maxConcurrentTurns })
+  const instance = new Conversation({ store, agent, slots, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
   fastify.decorate('conversation', instance)
 
   // preClose, not onClose: the server still listens, so that those who come too late are told so.

@@ -1,7 +1,7 @@
 import fastifyEnv from '@fastify/env'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Config, formatRefusal, selectSettings, type Environment } from '../src/config.ts'
+import { Config, FORMATS, formatRefusal, selectSettings, type Environment } from '../src/config.ts'
 import { ServiceError } from '../src/errors.ts'
 
 declare module 'fastify' {
@@ -19,7 +19,18 @@ export interface EnvOptions {
 async function env (fastify: FastifyInstance, options: EnvOptions): Promise<void> {
   try {
     // a copy of the schema, because env-schema writes to the one that it is given
-    await fastify.register(fastifyEnv, { confKey: 'config', schema: { ...Config }, data: selectSettings(options.env), env: false })
+    await fastify.register(fastifyEnv, {
+      confKey: 'config',
+      schema: { ...Config },
+      data: selectSettings(options.env),
+      env: false,
+      ajv: {
+        customOptions: ajv => {
+          for (const [name, isValid] of Object.entries(FORMATS)) ajv.addFormat(name, isValid)
+          return ajv
+        }
+      }
+    })
   } catch (error) {
     throw explainRefusal(error, options.env)
   }

@@ -36,6 +36,9 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
 
 const PLATFORM = new RegExp(PLATFORM_PATTERN)
 
+/** Refusals as they are meant to be: many at once would be many stacks in the log, which helps nobody. */
+const EXPECTED: ReadonlySet<ErrorCode> = new Set(['SERVICE_STOPPING', 'OVERLOADED'])
+
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   401: 'Unauthorized',
@@ -61,6 +64,14 @@ export interface ErrorsOptions {
 const MAX_REFUSALS = 60
 const REFUSALS_WINDOW_MS = 60_000
 
+/** What every answer says to browsers, for those that are given before any hook runs. */
+const SAFE_HEADERS = {
+  'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY'
+}
+
 /** One handler for every error: the table's status and code for the client, the cause for the log. */
 async function errors (fastify: FastifyInstance, { now }: ErrorsOptions): Promise<void> {
   fastify.decorate('refusalBudget', new LogBudget({ maxLines: MAX_REFUSALS, windowMs: REFUSALS_WINDOW_MS, now }))
@@ -80,8 +91,13 @@ async function errors (fastify: FastifyInstance, { now }: ErrorsOptions): Promis
   fastify.setSchemaErrorFormatter((problems, place) => new Error(problems.map(problem => formatProblem(problem, place)).join('; ')))
 }
 
-/** Answers with an error; also for those that Fastify meets before a route is found. */
-export function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): void {
+/** Answers an error that Fastify meets before a route is found. */
+export function refuseAddress (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(SAFE_HEADERS)
+  sendError(error, request, reply)
+}
+
+function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest, reply: FastifyReply): void {
   // Whoever was to read a stream has gone before its headers went out; the turn goes on without.
   if (thrown.code === 'ERR_STREAM_PREMATURE_CLOSE' && reply.raw.destroyed) {
     request.log.info({ code: thrown.code }, 'The client has gone')
@@ -102,7 +118,7 @@ function logError (error: ServiceError, { log, isKnown, server }: FastifyRequest
   const { code, statusCode, session } = error
   const { message, nextStep } = ERRORS[code]
   const fields = { code, session_id: session?.sessionId }
-  if (statusCode >= 500 && code !== 'SERVICE_STOPPING') log.error({ ...fields, err: error.cause ?? error, next_step: nextStep }, message)
+  if (statusCode >= 500 && !EXPECTED.has(code)) log.error({ ...fields, err: error.cause ?? error, next_step: nextStep }, message)
   else if (isKnown) log.info(fields, 'Request refused')
   else logRefusal(fields, log, server.refusalBudget)
 }
@@ -146,8 +162,11 @@ export function refuseConnection (error: Error & { code?: string }, socket: Sock
   }
   const id = randomUUID()
   const body = JSON.stringify({ statusCode: 400, code: 'REQUEST_INVALID', error: REASONS[400], message: 'The request is not valid HTTP', request_id: id })
-  const headers = `content-type: application/json; charset=utf-8\r\nx-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}`
-  socket.end(`HTTP/1.1 400 Bad Request\r\n${headers}\r\nconnection: close\r\n\r\n${body}`)
+  const headers = {
+    ...SAFE_HEADERS, 'content-type': 'application/json; charset=utf-8', 'x-request-id': id, 'content-length': Buffer.byteLength(body), connection: 'close'
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${lines.join('')}\r\n${body}`)
 }
 
 function toServiceError (error: FastifyError | ServiceError): ServiceError {

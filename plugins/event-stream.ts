@@ -4,10 +4,13 @@ import { finished } from 'node:stream/promises'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { formatEventId } from '../src/kept-turns.ts'
+import { OpenStreams } from '../src/open-streams.ts'
 import type { TurnReader } from '../src/turn-events.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
+    /** Counts this answer as an open stream of its client's until it ends, however it does. Throws STREAMS_EXCEEDED; call it before a turn begins. */
+    reserveStream (): void
     /** Streams a turn's events (text/event-stream) to the last one, at the pace of whoever reads them. */
     sendEvents (reader: TurnReader): FastifyReply
     /** Keeps the status back until `known`, which may reject, but not beyond a heartbeat: then the line has to show that it is alive. */
@@ -18,6 +21,8 @@ declare module 'fastify' {
 /** How streams stay open, and how long they may go on once the turns have ended. */
 export interface EventStreamOptions {
   readonly heartbeatMs: number
+  /** Of one client; 0 for any number. */
+  readonly maxStreams: number
   /** For clients to read the last events, when the service stops. */
   readonly flushMs: number
 }
@@ -38,8 +43,13 @@ const HEADERS = {
  * *Promise.* A client that reads slowly, or not at all, makes nothing wait and nothing grow: what it has not taken stays with the turn, which keeps a
  * bounded part of it. No heartbeat is written to who does not read.
  */
-async function eventStream (fastify: FastifyInstance, { heartbeatMs, flushMs }: EventStreamOptions): Promise<void> {
+async function eventStream (fastify: FastifyInstance, { heartbeatMs, maxStreams, flushMs }: EventStreamOptions): Promise<void> {
   const open = new Set<ServerResponse>()
+  const openStreams = new OpenStreams(maxStreams)
+  fastify.decorateReply('reserveStream', function reserveStream (this: FastifyReply) {
+    const release = openStreams.take(this.request.countedClient)
+    finished(this.raw).then(release, release)
+  })
   fastify.decorateReply('sendEvents', function sendEvents (this: FastifyReply, reader: TurnReader) {
     const response = this.raw
     open.add(response)
@@ -111,4 +121,4 @@ class EventStream extends Readable {
   }
 }
 
-export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation'], fastify: '5.x' })
+export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation', 'rate-limit'], fastify: '5.x' })

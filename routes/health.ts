@@ -23,7 +23,7 @@ const Health = Type.Object({
 const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
 
 const tags = ['monitoring']
-const config = { scope: 'open' } as const
+const config = { scope: 'open', answersUnderPressure: true } as const
 
 /** `/health` for monitors, `/health/live` and `/health/ready` for platforms that restart what fails. */
 const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (fastify, { version, now }) {

@@ -30,7 +30,7 @@ export const ErrorBody = Type.Object({
 }, { additionalProperties: true, description: 'An error' })
 
 /** The errors that every route may answer with. */
-export const COMMON_ERRORS = { 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 429: ErrorBody, 500: ErrorBody } as const
+export const COMMON_ERRORS = { 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 429: ErrorBody, 500: ErrorBody, 503: ErrorBody } as const
 
 /** The same, or null. OpenAPI's `nullable` costs the serializer less than a union does. */
 function nullable<T extends TSchema> (schema: T) {
@@ -59,7 +59,6 @@ export const TURN_RESPONSES = {
   413: ErrorBody,
   415: ErrorBody,
   502: ErrorBody,
-  503: ErrorBody,
   504: ErrorBody
 } as const
 

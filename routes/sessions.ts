@@ -144,7 +144,9 @@ const sessions: FastifyPluginAsyncTypebox = async function sessions (fastify) {
     }
   })
 
-  fastify.post('/api/sessions/:session_id/cancel', { schema: cancelSchema, config: { scope: 'chat' } }, async function cancelTurn ({ params }) {
+  // Also under pressure, which it takes away.
+  const cancelOptions = { schema: cancelSchema, config: { scope: 'chat', answersUnderPressure: true } } as const
+  fastify.post('/api/sessions/:session_id/cancel', cancelOptions, async function cancelTurn ({ params }) {
     await conversation.cancel(params.session_id)
     return { status: 'cancelled' as const, session_id: params.session_id }
   })

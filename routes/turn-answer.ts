@@ -29,6 +29,8 @@ export async function answerTurn (
   const { body, clientId, headers } = request
   const wantsStream = prefersEventStream(headers.accept)
   const key = readMessageKey({ route: request.routeOptions.url ?? '', clientId, header: headers['idempotency-key'], messageId, body })
+  // Who may not have another stream must not have begun a turn, nor used a key.
+  if (wantsStream) reply.reserveStream()
   const lastEventId = headers['last-event-id'] ?? ''
   if (lastEventId !== '') {
     const { turn, position } = desk.find(lastEventId, { clientId, userId: body.user_id, platform: body.platform, sessionId: body.session_id })

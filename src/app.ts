@@ -4,10 +4,14 @@ import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions
 import agent from '../plugins/agent.ts'
 import auth from '../plugins/auth.ts'
 import conversation from '../plugins/conversation.ts'
+import crossOrigin from '../plugins/cross-origin.ts'
 import env from '../plugins/env.ts'
-import errors, { refuseConnection, sendError } from '../plugins/errors.ts'
+import errors, { refuseAddress, refuseConnection } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
+import overload from '../plugins/overload.ts'
+import rateLimit from '../plugins/rate-limit.ts'
+import securityHeaders from '../plugins/security-headers.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
 import sessionStore from '../plugins/session-store.ts'
 import turnDesk from '../plugins/turn-desk.ts'
@@ -19,7 +23,8 @@ import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { listSecrets } from './api-keys.ts'
 import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
-import { makeErrorSerializer } from './log.ts'
+import { describeLoggedRequest, makeErrorSerializer } from './log.ts'
+import { isProxyList, splitList } from './setting-lists.ts'
 
 /** What the service is built from. */
 export interface AppOptions {
@@ -31,6 +36,8 @@ export interface AppOptions {
   readonly now?: () => number
   /** Makes variables known to an agent of the user's, which reads them from its process. Called before it is loaded; not for the built-in one. */
   readonly setVariables?: (variables: Environment) => void
+  /** Mean delay of the event loop above which requests are refused. */
+  readonly maxLoopDelayMs?: number
   /** After how long a silent event stream says that it is still there. */
   readonly heartbeatMs?: number
 }
@@ -53,10 +60,11 @@ const MIN_FLUSH_MS = 100
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
+  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS, maxLoopDelayMs } = options
   const secrets = [...[...SECRET_SETTINGS].map(name => environment[name] ?? ''), ...listSecrets(environment.API_KEY ?? '')]
+  const serializers = { err: makeErrorSerializer(secrets), req: describeLoggedRequest }
   const app = Fastify({
-    logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) } },
+    logger: logger === false ? false : { ...(logger !== true && logger), serializers },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: readRequestId,
@@ -65,6 +73,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: 256 * 1024,
     // In UTF-16 units: a user id of 256 characters beyond the basic plane, and its platform.
     routerOptions: { maxParamLength: 600 },
+    trustProxy: readProxies(environment),
     requestTimeout: 30 * SECOND_MS,
     keepAliveTimeout: 65 * SECOND_MS,
     http: { headersTimeout: 10 * SECOND_MS },
@@ -72,7 +81,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     pluginTimeout: 0,
     // Those who come while turns drain are answered by us, in our own form.
     return503OnClosing: false,
-    frameworkErrors: sendError,
+    frameworkErrors: refuseAddress,
     clientErrorHandler: refuseConnection
   })
   try {
@@ -83,9 +92,13 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
     await app.register(errors, { now })
+    // Before what refuses: a refusal has these headers, too, and a preflight needs no key.
+    await app.register(securityHeaders)
+    await app.register(crossOrigin, { origins: config.CORS_ORIGIN })
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY, auth: config.AUTH, host: config.HOST })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
+    await app.register(rateLimit, { maxOfPerson: config.RATE_LIMIT_MAX, maxOfClient: config.RATE_LIMIT_KEY_MAX, now })
     await app.register(agent, {
       agent: config.AGENT,
       langgraphConfig: config.LANGGRAPH_CONFIG,
@@ -108,6 +121,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(conversation, {
       pendingText: config.PENDING_TEXT,
       maxQueuedTurns: config.MAX_QUEUED_TURNS,
+      maxConcurrentTurns: config.MAX_CONCURRENT_TURNS,
       approvalTimeoutMs: config.APPROVAL_TIMEOUT_MINUTES === undefined ? undefined : toMs(config.APPROVAL_TIMEOUT_MINUTES, MINUTE_MS),
       agentTimeoutMs: toMs(config.AGENT_TIMEOUT_SECONDS, SECOND_MS),
       keepConversations,
@@ -115,7 +129,13 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE,
       stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS)
     })
-    await app.register(eventStream, { heartbeatMs, flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE) })
+    await app.register(eventStream, {
+      heartbeatMs,
+      maxStreams: config.MAX_STREAMS,
+      flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE)
+    })
+    // After everything that loads: a start keeps the event loop busy, too.
+    await app.register(overload, { now, ...(maxLoopDelayMs !== undefined && { maxDelayMs: maxLoopDelayMs }) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
     const { version } = packageJson
@@ -138,6 +158,14 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
 /** Whole milliseconds, at least one: a fraction of a setting may be neither. */
 function toMs (amount: number, unitMs: number): number {
   return Math.max(1, Math.round(amount * unitMs))
+}
+
+/**
+ * The proxies to believe, which Fastify has to know before the settings are validated; what is no list is refused there. Never a number, or `true`: a
+ * client could forge its address then.
+ */
+function readProxies ({ TRUST_PROXY: text = '' }: Environment): string[] | false {
+  return isProxyList(text) ? splitList(text) : false
 }
 
 /** A client's own request id, if it is fit to stand in a header and a log line (CR or LF in it would forge one), else a new one. */

@@ -1,4 +1,5 @@
 import { ServiceError } from './errors.ts'
+import { describePerson } from './person.ts'
 import { findSession } from './session-search.ts'
 import { SessionQueues, type Place } from './session-queue.ts'
 import { createSession, type Session } from './sessions/session.ts'
@@ -93,8 +94,4 @@ export class Arrivals {
     const create = () => createSession({ ...this.#options, userId: owner, platform })
     return (await this.#options.store.continueOrCreate(owner, platform, create)).session
   }
-}
-
-function describePerson ({ userId, platform = inferPlatform(userId) }: Pick<ChatRequest, 'userId' | 'platform'>): string {
-  return `${platform} ${normaliseUserId(userId, platform)}`
 }

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { KindGuard, Type, type Static, type TSchema } from '@sinclair/typebox'
+import { isOriginList, isProxyList } from './setting-lists.ts'
 
 /** A hundred years: a cut-off that far back is still a valid date. */
 const MAX_TIMEOUT_MINUTES = 52_560_000
@@ -60,6 +61,7 @@ export const Config = Type.Object({
   MAX_TOOL_CALLS: Type.Integer({ minimum: 1, default: 25, description: 'Tools that the agent may call in one turn; more are refused' }),
   RECURSION_LIMIT: Type.Integer({ minimum: 1, default: 100, description: 'Steps that a graph may take in one turn; more end it' }),
   MAX_QUEUED_TURNS: Type.Integer({ minimum: 0, default: 8, description: 'Messages of one session that may wait for their turn; more are refused' }),
+  MAX_CONCURRENT_TURNS: Type.Integer({ minimum: 1, default: 64, description: 'Turns that run at once, of all sessions together; more wait, but not for long' }),
   AGENT_TIMEOUT_SECONDS: Type.Number({ exclusiveMinimum: 0, maximum: 3600, default: 120, description: 'Time that the agent has for one turn' }),
   SHUTDOWN_GRACE_SECONDS: Type.Number({
     minimum: 0, maximum: 600, default: 4, description: 'Time from the signal to the exit: running turns may finish, then they are cancelled'
@@ -70,9 +72,29 @@ export const Config = Type.Object({
   AUTH: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on', description: 'off: without API_KEY, anybody who reaches HOST may call, wherever they are'
   }),
+  RATE_LIMIT_MAX: Type.Integer({ minimum: 0, default: 60, description: 'Messages and decisions of one person in a minute; 0 for any number' }),
+  RATE_LIMIT_KEY_MAX: Type.Integer({
+    minimum: 0, default: 0, description: 'Requests with one API key in a minute, or from one address where there are no keys; 0 for any number'
+  }),
+  MAX_STREAMS: Type.Integer({
+    minimum: 0, default: 100, description: 'Event streams of one API key, or of one address where there are no keys, open at once; 0 for any number'
+  }),
+  CORS_ORIGIN: Type.Optional(Type.String({
+    format: 'origins',
+    title: 'origins such as https://chat.example, separated by commas, or *',
+    description: 'Web pages that may call from a browser: origins, separated by commas, or * for all; none if not set'
+  })),
+  TRUST_PROXY: Type.Optional(Type.String({
+    format: 'proxies',
+    title: 'addresses and CIDR ranges such as 10.0.0.0/8, separated by commas',
+    description: 'Proxies whose X-Forwarded-For is believed: addresses and CIDR ranges, separated by commas; none if not set'
+  })),
   DEBUG: Type.Boolean({ default: false, description: 'Log at level debug; never what people or the agent say' })
 })
 export type Config = Readonly<Static<typeof Config>>
+
+/** What a text has to be beyond a pattern, by the name of the format. */
+export const FORMATS: Readonly<Record<string, (text: string) => boolean>> = { origins: isOriginList, proxies: isProxyList }
 
 /** Variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -13,6 +13,7 @@ import { mergeMetadata } from './sessions/metadata.ts'
 import { createSession, type JsonObject, type Session } from './sessions/session.ts'
 import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
+import type { TurnLoad, TurnSlots } from './turn-slots.ts'
 import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
@@ -39,6 +40,8 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
   readonly agentTimeoutMs: number
   /** Messages of one session that may wait for their turn. */
   readonly maxQueuedTurns: number
+  /** What turns run in once it is their session's turn, so that not too many run at once. */
+  readonly slots: TurnSlots
   /** Leaves the conversation of an ended session where it is. */
   readonly keepConversations: boolean
   /** Told of sessions that have ended: nothing that was said in them is to be read any more. */
@@ -68,6 +71,11 @@ export class Conversation {
   /** Whether new turns are refused, since the service stops. */
   get isDraining (): boolean {
     return this.#underWay.isDraining
+  }
+
+  /** How many turns run now, and how many wait although it is their session's turn. */
+  get load (): TurnLoad {
+    return this.#options.slots.load
   }
 
   /** Runs one message through the person's session, made if there is none. */
@@ -137,7 +145,7 @@ export class Conversation {
   async #takeTurn (
     waiting: Waiting, asker: LoggedAsker, run: (turn: Turn, session: Session, place: Place) => Promise<Reply>
   ): Promise<Reply> {
-    const { store, agent, now, agentTimeoutMs } = this.#options
+    const { store, agent, slots, now, agentTimeoutMs } = this.#options
     let { known } = waiting
     let place: Place | undefined
     try {
@@ -148,9 +156,9 @@ export class Conversation {
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
       const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
-        return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
+        return await slots.run(stopped, async () => await runWithDeadline(agentTimeoutMs, stopped, async stop => {
           return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
-        })
+        }))
       })
       asker.log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
       return reply

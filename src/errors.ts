@@ -49,6 +49,12 @@ export const ERRORS = {
   KEY_ATTEMPTS_EXCEEDED: {
     status: 429, message: 'Too many requests without a valid API key', nextStep: 'Send the right key, which is taken at once; or find out who guesses'
   },
+  RATE_LIMITED: {
+    status: 429,
+    message: 'Too many requests in a short time. Please wait a moment, then try again',
+    nextStep: 'Wait as long as Retry-After says, or raise RATE_LIMIT_MAX (of a person) or RATE_LIMIT_KEY_MAX (of a key)'
+  },
+  STREAMS_EXCEEDED: { status: 429, message: 'Too many event streams are open', nextStep: 'Read streams to their end and close them, or raise MAX_STREAMS' },
   CONVERSATION_UNREADABLE: {
     status: 500,
     message: 'This conversation cannot be read any more. Send "/new" to start a new one',
@@ -61,6 +67,11 @@ export const ERRORS = {
     status: 503,
     message: 'The conversation cannot be saved at the moment. Please try again',
     nextStep: 'Check the disk that holds the conversations'
+  },
+  OVERLOADED: {
+    status: 503,
+    message: 'The service is very busy at the moment. Please try again in a moment',
+    nextStep: 'Look at the load of the machine and at how long turns take; raise MAX_CONCURRENT_TURNS where both are small'
   },
   SERVICE_STOPPING: { status: 503, message: 'The service is restarting. Please try again', nextStep: 'Nothing to do: the next start takes over' },
   AGENT_TIMEOUT: { status: 504, message: 'The agent took too long to answer. Please try again', nextStep: 'Raise AGENT_TIMEOUT_SECONDS, or look into the agent' },

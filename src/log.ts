@@ -46,3 +46,8 @@ export function makeErrorSerializer (secrets: readonly string[]): (error: unknow
   }
   return error => describe(error, 0)
 }
+
+/** Of a request, what a log line may say: no query, which may hold what people wrote, and no header. */
+export function describeLoggedRequest ({ method, url }: { readonly method: string, readonly url: string }): Record<string, string> {
+  return { method, path: url.split('?')[0] ?? '' }
+}

@@ -16,9 +16,13 @@ const DEFAULTS: Config = {
   MAX_TOOL_CALLS: 25,
   RECURSION_LIMIT: 100,
   MAX_QUEUED_TURNS: 8,
+  MAX_CONCURRENT_TURNS: 64,
   AGENT_TIMEOUT_SECONDS: 120,
   SHUTDOWN_GRACE_SECONDS: 4,
   AUTH: 'on',
+  RATE_LIMIT_MAX: 60,
+  RATE_LIMIT_KEY_MAX: 0,
+  MAX_STREAMS: 100,
   DEBUG: false
 }
 
@@ -65,10 +69,16 @@ test('every setting can be set', async t => {
     MAX_TOOL_CALLS: '1',
     RECURSION_LIMIT: '10',
     MAX_QUEUED_TURNS: '0',
+    MAX_CONCURRENT_TURNS: '1',
     AGENT_TIMEOUT_SECONDS: '0.1',
     SHUTDOWN_GRACE_SECONDS: '0',
     API_KEY: 'k',
     AUTH: 'off',
+    RATE_LIMIT_MAX: '0',
+    RATE_LIMIT_KEY_MAX: '600',
+    MAX_STREAMS: '0',
+    CORS_ORIGIN: 'https://chat.example, http://localhost:3000',
+    TRUST_PROXY: '127.0.0.1, 10.0.0.0/8, fd00::/8',
     DEBUG: '1'
   }
   t.same(Object.keys(variables).sort(), Object.keys(Config.properties).sort())
@@ -82,8 +92,12 @@ test('every setting can be set', async t => {
     MAX_TOOL_CALLS: 1,
     RECURSION_LIMIT: 10,
     MAX_QUEUED_TURNS: 0,
+    MAX_CONCURRENT_TURNS: 1,
     AGENT_TIMEOUT_SECONDS: 0.1,
     SHUTDOWN_GRACE_SECONDS: 0,
+    RATE_LIMIT_MAX: 0,
+    RATE_LIMIT_KEY_MAX: 600,
+    MAX_STREAMS: 0,
     DEBUG: true
   })
 })
@@ -128,10 +142,16 @@ test('a value that a setting may not have ends the start, naming the setting', a
     ['MAX_TOOL_CALLS', ['0', '1.5', 'Infinity']],
     ['RECURSION_LIMIT', ['0', 'x']],
     ['MAX_QUEUED_TURNS', ['-1', '1.5', 'Infinity', 'many']],
+    ['MAX_CONCURRENT_TURNS', ['0', '-1', '1.5', 'Infinity']],
     ['AGENT_TIMEOUT_SECONDS', ['0', '3601']],
     ['SHUTDOWN_GRACE_SECONDS', ['-1', '601']],
     ['API_KEY', ['a b', '']],
     ['AUTH', ['OFF', 'false', '']],
+    ['RATE_LIMIT_MAX', ['-1', '0.5', 'none']],
+    ['RATE_LIMIT_KEY_MAX', ['-1', 'Infinity']],
+    ['MAX_STREAMS', ['-1', '1.5']],
+    ['CORS_ORIGIN', ['chat.example', 'https://a.example/path', 'https://a.example,', '*, https://a.example', 'https://*.example', 'null', 'http://1.2.3.4.5', 'https://a.example:99999']],
+    ['TRUST_PROXY', ['true', '1', '*', 'proxy.example', '10.0.0.0/8,', '10.0.0.0/33', '10.0.0.0/0', '::/0', '::/129', '10.0.0.0/255.0.0.0', 'fe80::1%eth0', '::ffff:10.0.0.1', 'loopback']],
     ['DEBUG', ['debug']]
   ]
   t.same(refused.map(([name]) => name).sort(), Object.keys(Config.properties).sort())
