@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { AgentDescription, AgentStatus } from '../src/agent/agent.ts'
 import type { StoreStatus } from '../src/sessions/store.ts'
+import { HEALTH_ANSWERS } from './examples.ts'
 
 /** What the health routes tell beside what they find. */
 export interface HealthOptions {
@@ -18,22 +19,70 @@ const Health = Type.Object({
   version: Type.String(),
   store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
   agent: Type.Object({ type: Type.String(), name: Type.Optional(Type.String()), model: Type.Optional(Type.String()), can_save: Type.Boolean() })
-})
+}, { title: 'Health' })
 
-const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
+const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) }, { title: 'Probe' })
 
 const tags = ['monitoring']
-const config = { scope: 'open', answersUnderPressure: true } as const
+
+const healthSchema = {
+  operationId: 'health',
+  summary: 'Whether the service works, and how much it holds',
+  description: 'Cheap enough to be called every second. Degraded while sessions or conversations cannot be saved.',
+  tags,
+  response: { 200: Health, 503: Health }
+}
+
+const liveSchema = {
+  operationId: 'live',
+  summary: 'Whether the process answers',
+  description: 'For platforms that restart what does not.',
+  tags,
+  response: { 200: Probe }
+}
+
+const readySchema = {
+  operationId: 'ready',
+  summary: 'Whether turns are taken',
+  description: 'For platforms that send requests elsewhere while they are not.',
+  tags,
+  response: { 200: Probe, 503: Probe }
+}
+
+const healthConfig = {
+  scope: 'open',
+  answersUnderPressure: true,
+  documentation: {
+    answers: {
+      200: { description: 'It works', examples: HEALTH_ANSWERS[200] },
+      503: { description: 'It works in part; the body says why', examples: HEALTH_ANSWERS[503] }
+    }
+  }
+} as const
+
+const liveConfig = {
+  scope: 'open',
+  answersUnderPressure: true,
+  documentation: { answers: { 200: { description: 'It does', examples: { live: { summary: 'It does', value: { status: 'live' } } } } } }
+} as const
+
+const readyConfig = {
+  scope: 'open',
+  answersUnderPressure: true,
+  documentation: {
+    answers: {
+      200: { description: 'They are', examples: { ready: { summary: 'They are', value: { status: 'ready' } } } },
+      503: { description: 'They are not', examples: { stopping: { summary: 'It stops', value: { status: 'not ready', reason: 'stopping' } } } }
+    }
+  }
+} as const
 
 /** `/health` for monitors, `/health/live` and `/health/ready` for platforms that restart what fails. */
 const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (fastify, { version, now }) {
   const { sessionStore: store, agent, conversation } = fastify
   const startedAtMs = now()
 
-  fastify.get('/health', {
-    schema: { operationId: 'health', summary: 'Whether the service works, and how much it holds', tags, response: { 200: Health, 503: Health } },
-    config
-  }, async function tellHealth (_request, reply) {
+  fastify.get('/health', { schema: healthSchema, config: healthConfig }, async function tellHealth (_request, reply) {
     const sessions = store.status()
     const conversations = agent.status()
     const reason = explain(sessions, conversations)
@@ -50,17 +99,11 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
     }
   })
 
-  fastify.get('/health/live', {
-    schema: { operationId: 'live', summary: 'Whether the process answers', tags, response: { 200: Probe } },
-    config
-  }, async function tellLive () {
+  fastify.get('/health/live', { schema: liveSchema, config: liveConfig }, async function tellLive () {
     return { status: 'live' }
   })
 
-  fastify.get('/health/ready', {
-    schema: { operationId: 'ready', summary: 'Whether turns are taken', tags, response: { 200: Probe, 503: Probe } },
-    config
-  }, async function tellReady (_request, reply) {
+  fastify.get('/health/ready', { schema: readySchema, config: readyConfig }, async function tellReady (_request, reply) {
     const sessions = store.status()
     const conversations = agent.status()
     const canSave = sessions.canSave && conversations.canSave

@@ -3,34 +3,32 @@ import { ApprovalData, showApproval } from '../src/pending-approval.ts'
 import type { Reply } from '../src/reply.ts'
 import { readUserProfile, showMetadata } from '../src/sessions/metadata.ts'
 import { ID_PATTERN, JsonObject, PLATFORM_PATTERN, type Session } from '../src/sessions/session.ts'
+import { IDS } from './examples.ts'
 
 /** A person as a bot names them; no control characters and line ends, which would break a line of the session file. */
-export const UserId = Type.String({ minLength: 1, maxLength: 256, pattern: '^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$' })
-export const Platform = Type.String({ pattern: PLATFORM_PATTERN })
-export const SessionId = Type.String({ pattern: ID_PATTERN })
+export const UserId = Type.String({
+  minLength: 1, maxLength: 256, pattern: '^[^\\p{Cc}\\p{Zl}\\p{Zp}]+$', description: 'A person, as the bot or the service names them', examples: ['test_123']
+})
+export const Platform = Type.String({
+  pattern: PLATFORM_PATTERN, description: 'Where the person writes; api, or what user_id begins with, if not given', examples: ['api']
+})
+export const SessionId = Type.String({ pattern: ID_PATTERN, description: 'A session', examples: [IDS.session] })
 export const SessionParams = Type.Object({ session_id: SessionId })
 
 /** What chat and approve read of a request's headers. */
 export const TurnHeaders = Type.Object({
   'idempotency-key': Type.Optional(Type.String({
-    pattern: '^[\\x21-\\x7e]{1,255}$', description: 'Makes a repeat of the request known: 1 to 255 visible ASCII characters'
+    pattern: '^[\\x21-\\x7e]{1,255}$',
+    description: 'Makes a repeat of the request known, which gets the first answer again: 1 to 255 visible ASCII characters',
+    examples: ['9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d']
   })),
-  'last-event-id': Type.Optional(Type.String({ description: 'Goes on with a stream after this event' })),
+  'last-event-id': Type.Optional(Type.String({
+    description: 'Goes on with a stream after this event, and starts no turn; sent with the same body',
+    examples: [IDS.event]
+  })),
   accept: Type.Optional(Type.String({ description: 'With text/event-stream, the turn is streamed' }))
 })
 export type TurnHeaders = Static<typeof TurnHeaders>
-
-/** What every error answers; chat and approve add the fields of their answer. */
-export const ErrorBody = Type.Object({
-  statusCode: Type.Integer(),
-  code: Type.String(),
-  error: Type.String(),
-  message: Type.String(),
-  request_id: Type.String()
-}, { additionalProperties: true, description: 'An error' })
-
-/** The errors that every route may answer with. */
-export const COMMON_ERRORS = { 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 429: ErrorBody, 500: ErrorBody, 503: ErrorBody } as const
 
 /** The same, or null. OpenAPI's `nullable` costs the serializer less than a union does. */
 function nullable<T extends TSchema> (schema: T) {
@@ -46,21 +44,9 @@ export const ChatAnswer = Type.Object({
   status: Type.Union([Type.Literal('completed'), Type.Literal('waiting_approval'), Type.Literal('error')]),
   requires_approval: Type.Boolean({ description: 'True exactly when status is waiting_approval' }),
   approval_data: nullable(ApprovalData),
-  metadata: JsonObject
-})
+  metadata: Type.Unsafe<JsonObject>({ ...JsonObject, description: 'user_profile, if known; of the run model, usage (tokens) and duration_ms, as far as known' })
+}, { title: 'ChatAnswer' })
 export type ChatAnswer = Static<typeof ChatAnswer>
-
-/** Everything that a turn may answer with. */
-export const TURN_RESPONSES = {
-  200: ChatAnswer,
-  ...COMMON_ERRORS,
-  404: ErrorBody,
-  409: ErrorBody,
-  413: ErrorBody,
-  415: ErrorBody,
-  502: ErrorBody,
-  504: ErrorBody
-} as const
 
 /** A turn's reply as chat and approve answer it. */
 export function formatReply ({ session, status, message, approval, facts }: Reply): ChatAnswer {
@@ -94,7 +80,7 @@ export const SessionView = Type.Object({
   has_pending_approval: Type.Boolean(),
   pending_approval: nullable(JsonObject),
   metadata: JsonObject
-})
+}, { title: 'Session' })
 export type SessionView = Static<typeof SessionView>
 
 /** A session as clients see it. */

@@ -9,6 +9,7 @@ import env from '../plugins/env.ts'
 import errors, { refuseAddress, refuseConnection } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
+import openapi from '../plugins/openapi.ts'
 import overload from '../plugins/overload.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import securityHeaders from '../plugins/security-headers.ts'
@@ -18,6 +19,7 @@ import turnDesk from '../plugins/turn-desk.ts'
 import approve from '../routes/approve.ts'
 import chat from '../routes/chat.ts'
 import health from '../routes/health.ts'
+import apiDocument from '../routes/openapi.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -138,12 +140,14 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(overload, { now, ...(maxLoopDelayMs !== undefined && { maxDelayMs: maxLoopDelayMs }) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
-    const { version } = packageJson
-    const endpoints: string[] = []
+    const { version, description: summary, license } = packageJson
+    await app.register(openapi, { version, summary, license })
+    const endpoints = ['GET /docs']
     app.addHook('onRoute', function noteEndpoint ({ method, url }) {
       if (method !== 'HEAD') endpoints.push(`${String(method)} ${url}`)
     })
     await app.register(root, { version, endpoints })
+    await app.register(apiDocument)
     await app.register(health, { version, now })
     await app.register(chat)
     await app.register(approve)

@@ -4,7 +4,7 @@ import { DecisionType, type Question } from './agent/agent.ts'
 import { KeyRecord } from './key-record.ts'
 import { JsonObject } from './sessions/session.ts'
 
-const Action = Type.Object({ tool_name: Type.String(), args: JsonObject, description: Type.String() })
+const Action = Type.Object({ tool_name: Type.String(), args: JsonObject, description: Type.String() }, { title: 'Action' })
 
 /** A question as clients see it. */
 export const ApprovalData = Type.Object({
@@ -22,7 +22,7 @@ export const ApprovalData = Type.Object({
   expires_at: Type.Optional(Type.String()),
   /** Where one question covers several tool calls: all of them, in order. */
   actions: Type.Optional(Type.Array(Action))
-})
+}, { title: 'ApprovalData' })
 export type ApprovalData = Static<typeof ApprovalData>
 
 /** A question as a session keeps it: what clients see, and under `holdline` what the service needs to know of it. */
