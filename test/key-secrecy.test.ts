@@ -3,7 +3,7 @@ import type { Answer } from './fixtures/app.ts'
 import { makeFolder } from './fixtures/folder.ts'
 import { Service } from './fixtures/service.ts'
 
-t.test('a start that would let in anybody, or nobody knows whom, ends in one line that says what to set', async t => {
+t.test('a start that would let anybody in, or whose keys cannot be read, ends in one line that says what to set', async t => {
   const cases: [what: string, env: Record<string, string>, line: RegExp][] = [
     ['an open address without a key', { HOST: '0.0.0.0' }, /^API_KEY must be set to listen on 0\.0\.0\.0: API_KEY=<secret>, or AUTH=off to let anybody call\n$/],
     ['a bad list of keys', { API_KEY: 'hunter-two,bot:hunter-two' }, /^API_KEY must be (?!.*hunter).*key 2 has the secret of key 1\n$/]
