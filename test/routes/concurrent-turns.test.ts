@@ -102,7 +102,7 @@ t.test('a turn that waits for others can be cancelled, and never reaches the age
 })
 
 t.test('the time of a turn begins when it runs, not when it waits', async t => {
-  const { provider, service } = await start(t, { AGENT_TIMEOUT_SECONDS: '0.5' })
+  const { provider, service } = await start(t, { AGENT_TIMEOUT_SECONDS: '2' })
   // The agent's own time ends the first one, after which the second has all of its own.
   provider.answer = () => 'hang'
   const first = service.say('1', { user_id: 'a' })
