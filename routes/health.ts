@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AgentDescription, AgentStatus } from '../src/agent/agent.ts'
+import type { Agent, AgentStatus } from '../src/agent/agent.ts'
 import type { StoreStatus } from '../src/sessions/store.ts'
 
 /** What the health routes tell beside what they find. */
@@ -17,13 +17,22 @@ const Health = Type.Object({
   uptime_seconds: Type.Number(),
   version: Type.String(),
   store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
-  agent: Type.Object({ type: Type.String(), name: Type.Optional(Type.String()), model: Type.Optional(Type.String()), can_save: Type.Boolean() })
+  agent: Type.Object({
+    type: Type.String(),
+    name: Type.Optional(Type.String()),
+    model: Type.Optional(Type.String()),
+    can_save: Type.Boolean(),
+    reachable: Type.Boolean({ description: 'As it was found last; an agent on a server may be unreachable while everything else works' })
+  })
 })
 
 const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
 
 const tags = ['monitoring']
 const config = { isOpen: true }
+
+/** For those who balance by it: what is degraded may be well again by then. */
+const RETRY_SECONDS = 5
 
 /** `/health` for monitors, `/health/live` and `/health/ready` for platforms that restart what fails. */
 const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (fastify, { version, now }) {
@@ -37,7 +46,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
     const sessions = store.status()
     const conversations = agent.status()
     const reason = explain(sessions, conversations)
-    reply.code(reason === undefined ? 200 : 503)
+    reply.header('cache-control', 'no-store')
+    if (reason !== undefined) reply.code(503).header('retry-after', RETRY_SECONDS)
     return {
       status: reason === undefined ? 'healthy' as const : 'degraded' as const,
       ...(reason !== undefined && { reason }),
@@ -46,14 +56,15 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
       uptime_seconds: Math.round((now() - startedAtMs) / 1000),
       version,
       store: { type: sessions.kind, can_save: sessions.canSave },
-      agent: formatAgent(agent.description, conversations)
+      agent: formatAgent(agent, conversations)
     }
   })
 
   fastify.get('/health/live', {
     schema: { operationId: 'live', summary: 'Whether the process answers', tags, response: { 200: Probe } },
     config
-  }, async function tellLive () {
+  }, async function tellLive (_request, reply) {
+    reply.header('cache-control', 'no-store')
     return { status: 'live' }
   })
 
@@ -64,9 +75,10 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
     const sessions = store.status()
     const conversations = agent.status()
     const canSave = sessions.canSave && conversations.canSave
-    const why = conversation.isDraining ? 'stopping' : canSave ? undefined : explain(sessions, conversations)
+    const why = conversation.isDraining ? 'stopping' : canSave ? agent.unreachable() : explain(sessions, conversations)
+    reply.header('cache-control', 'no-store')
     if (why === undefined) return { status: 'ready' }
-    reply.code(503)
+    reply.code(503).header('retry-after', RETRY_SECONDS)
     return { status: 'not ready', reason: why }
   })
 }
@@ -80,8 +92,10 @@ function explain (sessions: StoreStatus, conversations: AgentStatus): string | u
   return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 
-function formatAgent ({ kind, name, model }: AgentDescription, { canSave }: AgentStatus) {
-  return { type: kind, ...(name !== undefined && { name }), ...(model !== undefined && { model }), can_save: canSave }
+function formatAgent (agent: Agent, { canSave }: AgentStatus) {
+  const { kind, name, model } = agent.description
+  const reachable = agent.unreachable() === undefined
+  return { type: kind, ...(name !== undefined && { name }), ...(model !== undefined && { model }), can_save: canSave, reachable }
 }
 
 export default health

@@ -65,6 +65,11 @@ export class LangGraphAgent implements Agent {
     return this.#options.threads.status()
   }
 
+  /** It is here. */
+  unreachable (): undefined {
+    return undefined
+  }
+
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
     const { text, messageId = this.#options.newId() } = request
     try {

@@ -15,6 +15,8 @@ export interface ClientOptions {
 export interface Clients {
   readonly reads: Client
   readonly writes: Client
+  /** Asks the server whether it is well; nothing is tried again. Throws a `RemoteFailure`, or the reason of the signal. */
+  readonly ping: (signal: AbortSignal) => Promise<void>
 }
 
 /**
@@ -29,16 +31,25 @@ export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000 }: ClientO
   if (!URL.canParse(url)) throw new ServiceError('SETTING_INVALID', { message: 'LANGGRAPH_URL must be a URL that starts with http:// or https://' })
   const { username, password, origin, pathname } = new URL(url)
   const basic = Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')
+  const apiUrl = origin + pathname.replace(/\/+$/, '')
+  // fetch takes no address with a password in it.
+  const defaultHeaders: Record<string, string> = username === '' && password === '' ? {} : { authorization: `Basic ${basic}` }
   const makeClient = (maxRetries: number) => new Client({
-    apiUrl: origin + pathname.replace(/\/+$/, ''),
+    apiUrl,
     // Null, not undefined: the SDK would look for a key in the variables of other services, and send it here.
     apiKey: apiKey ?? null,
     timeoutMs: requestTimeoutMs,
     callerOptions: { maxRetries, maxConcurrency: Infinity, fetch: fetchHere },
-    // fetch takes no address with a password in it.
-    defaultHeaders: username === '' && password === '' ? {} : { authorization: `Basic ${basic}` }
+    defaultHeaders
   })
-  return { reads: makeClient(1), writes: makeClient(0) }
+  const ping = async (signal: AbortSignal): Promise<void> => {
+    const headers = { ...defaultHeaders, ...(apiKey !== undefined && { 'x-api-key': apiKey }) }
+    const response = await fetchHere(`${apiUrl}/ok`, { headers, signal })
+    await response.body?.cancel()
+    // Whatever else it says: it is there, and a proxy before it may not let this question through.
+    if (response.status >= 500) throw new RemoteFailure('status', `The LangGraph server answered ${response.status}`, { status: response.status })
+  }
+  return { reads: makeClient(1), writes: makeClient(0), ping }
 }
 
 /** Of an address; one that somebody wrote with a bare percent sign means just that. */
