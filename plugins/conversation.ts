@@ -1,6 +1,8 @@
+import type { Tracer } from '@opentelemetry/api'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Conversation } from '../src/conversation.ts'
+import { TracedConversation } from '../src/traced-conversation.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -20,12 +22,14 @@ export interface ConversationPluginOptions {
   readonly drainMs: number
   /** From then on until those that do not end are given up. */
   readonly stopMs: number
+  readonly tracer: Tracer | undefined
 }
 
 /** Turns as `fastify.conversation`; closing waits for those that run, and refuses new ones meanwhile. */
-async function conversation (fastify: FastifyInstance, { drainMs, stopMs, ...options }: ConversationPluginOptions): Promise<void> {
+async function conversation (fastify: FastifyInstance, { drainMs, stopMs, tracer, ...more }: ConversationPluginOptions): Promise<void> {
   const { sessionStore: store, agent, turnDesk } = fastify
-  const instance = new Conversation({ store, agent, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
+  const options = { store, agent, onEnd: (sessionIds: readonly string[]) => { turnDesk.forget(sessionIds) }, ...more }
+  const instance = tracer === undefined ? new Conversation(options) : new TracedConversation(options, tracer)
   fastify.decorate('conversation', instance)
 
   // preClose, not onClose: the server still listens, so that those who come too late are told so.

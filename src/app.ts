@@ -10,6 +10,7 @@ import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
 import sessionStore from '../plugins/session-store.ts'
+import tracer from '../plugins/tracer.ts'
 import turnDesk from '../plugins/turn-desk.ts'
 import approve from '../routes/approve.ts'
 import chat from '../routes/chat.ts'
@@ -19,6 +20,7 @@ import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
 import { makeErrorSerializer } from './log.ts'
+import { describeTrace } from './trace.ts'
 
 /** What the service is built from. */
 export interface AppOptions {
@@ -55,7 +57,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
   const secrets = [...SECRET_SETTINGS].map(name => environment[name] ?? '')
   const app = Fastify({
-    logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) } },
+    logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) }, mixin: describeTrace },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: readRequestId,
@@ -82,9 +84,16 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
     await app.register(errors)
+    await app.register(tracer, {
+      endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+      headers: config.OTEL_EXPORTER_OTLP_HEADERS,
+      serviceName: config.OTEL_SERVICE_NAME,
+      version: packageJson.version,
+      graceMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS
+    })
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY })
-    await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
+    await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now, tracer: app.tracer })
     await app.register(agent, {
       agent: config.AGENT,
       langgraphConfig: config.LANGGRAPH_CONFIG,
@@ -101,7 +110,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       ollamaBaseUrl: config.OLLAMA_BASE_URL,
       conversationsPath: resolveConversationsPath(config),
       limits: { maxToolCalls: config.MAX_TOOL_CALLS, maxSteps: config.RECURSION_LIMIT },
-      now
+      now,
+      tracer: app.tracer
     })
     await app.register(turnDesk, { now })
     await app.register(conversation, {
@@ -112,7 +122,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       keepConversations,
       now,
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE,
-      stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS)
+      stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS),
+      tracer: app.tracer
     })
     await app.register(eventStream, { heartbeatMs, flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })

@@ -18,6 +18,7 @@ const DEFAULTS: Config = {
   MAX_QUEUED_TURNS: 8,
   AGENT_TIMEOUT_SECONDS: 120,
   SHUTDOWN_GRACE_SECONDS: 4,
+  OTEL_SERVICE_NAME: 'holdline',
   DEBUG: false
 }
 
@@ -66,6 +67,9 @@ test('every setting can be set', async t => {
     MAX_QUEUED_TURNS: '0',
     AGENT_TIMEOUT_SECONDS: '0.1',
     SHUTDOWN_GRACE_SECONDS: '0',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://otel.example.com:4318/base',
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-key=a%20b, authorization=Basic dTpw',
+    OTEL_SERVICE_NAME: 'my bot',
     API_KEY: 'k',
     DEBUG: '1'
   }
@@ -128,6 +132,9 @@ test('a value that a setting may not have ends the start, naming the setting', a
     ['MAX_QUEUED_TURNS', ['-1', '1.5', 'Infinity', 'many']],
     ['AGENT_TIMEOUT_SECONDS', ['0', '3601']],
     ['SHUTDOWN_GRACE_SECONDS', ['-1', '601']],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', ['localhost:4318', 'grpc://localhost:4317']],
+    ['OTEL_EXPORTER_OTLP_HEADERS', ['key', 'a b=c', 'a=b,c', 'a=b\nc=d', '=a']],
+    ['OTEL_SERVICE_NAME', ['']],
     ['API_KEY', ['a b', '']],
     ['DEBUG', ['debug']]
   ]

@@ -1,6 +1,8 @@
 import { Client } from '@langchain/langgraph-sdk'
+import type { Tracer } from '@opentelemetry/api'
 import { ServiceError } from '../../errors.ts'
 import { RemoteFailure } from './failure.ts'
+import { traceFetch } from './traced-fetch.ts'
 
 /** How a LangGraph server is reached. */
 export interface ClientOptions {
@@ -9,6 +11,8 @@ export interface ClientOptions {
   readonly apiKey?: string | undefined
   /** Time for everything but a run: the server is only asked to read or write. */
   readonly requestTimeoutMs?: number | undefined
+  /** Makes a span of each call; none without it. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** The SDK's client twice: what begins or changes something must not be sent again by itself. */
@@ -27,7 +31,7 @@ export interface Clients {
  *
  * Throws SETTING_INVALID.
  */
-export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000 }: ClientOptions): Clients {
+export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000, tracer }: ClientOptions): Clients {
   if (!URL.canParse(url)) throw new ServiceError('SETTING_INVALID', { message: 'LANGGRAPH_URL must be a URL that starts with http:// or https://' })
   const { username, password, origin, pathname } = new URL(url)
   const basic = Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')
@@ -39,7 +43,7 @@ export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000 }: ClientO
     // Null, not undefined: the SDK would look for a key in the variables of other services, and send it here.
     apiKey: apiKey ?? null,
     timeoutMs: requestTimeoutMs,
-    callerOptions: { maxRetries, maxConcurrency: Infinity, fetch: fetchHere },
+    callerOptions: { maxRetries, maxConcurrency: Infinity, fetch: traceFetch(fetchHere, tracer) },
     defaultHeaders
   })
   const ping = async (signal: AbortSignal): Promise<void> => {
