@@ -1,6 +1,8 @@
+import type { Tracer } from '@opentelemetry/api'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Conversation } from '../src/conversation.ts'
+import { TracedConversation } from '../src/traced-conversation.ts'
 import { TurnSlots } from '../src/turn-slots.ts'
 
 declare module 'fastify' {
@@ -22,15 +24,17 @@ export interface ConversationPluginOptions {
   readonly drainMs: number
   /** From then on until those that do not end are given up. */
   readonly stopMs: number
+  readonly tracer: Tracer | undefined
 }
 
 /** Turns as `fastify.conversation`; closing waits for those that run, and refuses new ones meanwhile. */
 async function conversation (
-  fastify: FastifyInstance, { drainMs, stopMs, maxConcurrentTurns, ...options }: ConversationPluginOptions
+  fastify: FastifyInstance, { drainMs, stopMs, maxConcurrentTurns, tracer, ...more }: ConversationPluginOptions
 ): Promise<void> {
   const { sessionStore: store, agent, turnDesk } = fastify
   const slots = new TurnSlots({ maxRunning: maxConcurrentTurns })
-  const instance = new Conversation({ store, agent, slots, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
+  const options = { store, agent, slots, onEnd: (sessionIds: readonly string[]) => { turnDesk.forget(sessionIds) }, ...more }
+  const instance = tracer === undefined ? new Conversation(options) : new TracedConversation(options, tracer)
   fastify.decorate('conversation', instance)
 
   // preClose, not onClose: the server still listens, so that those who come too late are told so.

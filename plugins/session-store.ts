@@ -1,7 +1,9 @@
+import type { Tracer } from '@opentelemetry/api'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { CsvSessionStore } from '../src/sessions/csv/store.ts'
 import type { LoadReport, SessionStore } from '../src/sessions/store.ts'
+import { TracedSessionStore } from '../src/sessions/traced-store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -17,11 +19,13 @@ export interface SessionStorePluginOptions {
   readonly timeoutMs: number
   readonly fsync: 'always' | 'never'
   readonly now: () => number
+  readonly tracer: Tracer | undefined
 }
 
 /** The sessions as `fastify.sessionStore`: loaded before the server listens, flushed when it closes. */
-async function sessionStore (fastify: FastifyInstance, options: SessionStorePluginOptions): Promise<void> {
-  const store = new CsvSessionStore({ ...options, log: fastify.log })
+async function sessionStore (fastify: FastifyInstance, { tracer, ...options }: SessionStorePluginOptions): Promise<void> {
+  const file = new CsvSessionStore({ ...options, log: fastify.log })
+  const store: SessionStore = tracer === undefined ? file : new TracedSessionStore(file, tracer)
   const load: FastifyInstance['sessionLoad'] = { report: undefined }
   fastify.decorate('sessionStore', store)
   fastify.decorate('sessionLoad', load)

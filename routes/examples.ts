@@ -125,7 +125,7 @@ const health = {
   uptime_seconds: 86400,
   version: '0.1.0',
   store: { type: 'csv', can_save: true },
-  agent: { type: 'built-in', model: 'offline', can_save: true }
+  agent: { type: 'built-in', model: 'offline', can_save: true, reachable: true }
 }
 
 const reason = 'the disk is full'

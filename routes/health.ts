@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { AgentDescription, AgentStatus } from '../src/agent/agent.ts'
+import type { Agent, AgentStatus } from '../src/agent/agent.ts'
 import type { StoreStatus } from '../src/sessions/store.ts'
 import { HEALTH_ANSWERS } from './examples.ts'
 
@@ -18,7 +18,13 @@ const Health = Type.Object({
   uptime_seconds: Type.Number(),
   version: Type.String(),
   store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
-  agent: Type.Object({ type: Type.String(), name: Type.Optional(Type.String()), model: Type.Optional(Type.String()), can_save: Type.Boolean() })
+  agent: Type.Object({
+    type: Type.String(),
+    name: Type.Optional(Type.String()),
+    model: Type.Optional(Type.String()),
+    can_save: Type.Boolean(),
+    reachable: Type.Boolean({ description: 'As it was found last; an agent on a server may be unreachable while everything else works' })
+  })
 }, { title: 'Health' })
 
 const Probe = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) }, { title: 'Probe' })
@@ -55,7 +61,7 @@ const healthConfig = {
   documentation: {
     answers: {
       200: { description: 'It works', examples: HEALTH_ANSWERS[200] },
-      503: { description: 'It works in part; the body says why', examples: HEALTH_ANSWERS[503] }
+      503: { description: 'It works in part; the body says why', headers: ['Retry-After'], examples: HEALTH_ANSWERS[503] }
     }
   }
 } as const
@@ -72,10 +78,13 @@ const readyConfig = {
   documentation: {
     answers: {
       200: { description: 'They are', examples: { ready: { summary: 'They are', value: { status: 'ready' } } } },
-      503: { description: 'They are not', examples: { stopping: { summary: 'It stops', value: { status: 'not ready', reason: 'stopping' } } } }
+      503: { description: 'They are not', headers: ['Retry-After'], examples: { stopping: { summary: 'It stops', value: { status: 'not ready', reason: 'stopping' } } } }
     }
   }
 } as const
+
+/** For those who balance by it: what is degraded may be well again by then. */
+const RETRY_SECONDS = 5
 
 /** `/health` for monitors, `/health/live` and `/health/ready` for platforms that restart what fails. */
 const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (fastify, { version, now }) {
@@ -86,7 +95,8 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
     const sessions = store.status()
     const conversations = agent.status()
     const reason = explain(sessions, conversations)
-    reply.code(reason === undefined ? 200 : 503)
+    reply.header('cache-control', 'no-store')
+    if (reason !== undefined) reply.code(503).header('retry-after', RETRY_SECONDS)
     return {
       status: reason === undefined ? 'healthy' as const : 'degraded' as const,
       ...(reason !== undefined && { reason }),
@@ -95,11 +105,12 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
       uptime_seconds: Math.round((now() - startedAtMs) / 1000),
       version,
       store: { type: sessions.kind, can_save: sessions.canSave },
-      agent: formatAgent(agent.description, conversations)
+      agent: formatAgent(agent, conversations)
     }
   })
 
-  fastify.get('/health/live', { schema: liveSchema, config: liveConfig }, async function tellLive () {
+  fastify.get('/health/live', { schema: liveSchema, config: liveConfig }, async function tellLive (_request, reply) {
+    reply.header('cache-control', 'no-store')
     return { status: 'live' }
   })
 
@@ -107,9 +118,10 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
     const sessions = store.status()
     const conversations = agent.status()
     const canSave = sessions.canSave && conversations.canSave
-    const why = conversation.isDraining ? 'stopping' : canSave ? undefined : explain(sessions, conversations)
+    const why = conversation.isDraining ? 'stopping' : canSave ? agent.unreachable() : explain(sessions, conversations)
+    reply.header('cache-control', 'no-store')
     if (why === undefined) return { status: 'ready' }
-    reply.code(503)
+    reply.code(503).header('retry-after', RETRY_SECONDS)
     return { status: 'not ready', reason: why }
   })
 }
@@ -123,8 +135,10 @@ function explain (sessions: StoreStatus, conversations: AgentStatus): string | u
   return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 
-function formatAgent ({ kind, name, model }: AgentDescription, { canSave }: AgentStatus) {
-  return { type: kind, ...(name !== undefined && { name }), ...(model !== undefined && { model }), can_save: canSave }
+function formatAgent (agent: Agent, { canSave }: AgentStatus) {
+  const { kind, name, model } = agent.description
+  const reachable = agent.unreachable() === undefined
+  return { type: kind, ...(name !== undefined && { name }), ...(model !== undefined && { model }), can_save: canSave, reachable }
 }
 
 export default health

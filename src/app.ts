@@ -15,6 +15,7 @@ import rateLimit from '../plugins/rate-limit.ts'
 import securityHeaders from '../plugins/security-headers.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
 import sessionStore from '../plugins/session-store.ts'
+import tracer from '../plugins/tracer.ts'
 import turnDesk from '../plugins/turn-desk.ts'
 import approve from '../routes/approve.ts'
 import chat from '../routes/chat.ts'
@@ -27,6 +28,7 @@ import { listSecrets } from './api-keys.ts'
 import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
 import { describeLoggedRequest, makeErrorSerializer } from './log.ts'
 import { isProxyList, splitList } from './setting-lists.ts'
+import { describeTrace } from './trace.ts'
 
 /** What the service is built from. */
 export interface AppOptions {
@@ -66,7 +68,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const secrets = [...[...SECRET_SETTINGS].map(name => environment[name] ?? ''), ...listSecrets(environment.API_KEY ?? '')]
   const serializers = { err: makeErrorSerializer(secrets), req: describeLoggedRequest }
   const app = Fastify({
-    logger: logger === false ? false : { ...(logger !== true && logger), serializers },
+    logger: logger === false ? false : { ...(logger !== true && logger), serializers, mixin: describeTrace },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: readRequestId,
@@ -94,12 +96,19 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
     await app.register(errors, { now })
+    await app.register(tracer, {
+      endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+      headers: config.OTEL_EXPORTER_OTLP_HEADERS,
+      serviceName: config.OTEL_SERVICE_NAME,
+      version: packageJson.version,
+      graceMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS
+    })
     // Before what refuses: a refusal has these headers, too, and a preflight needs no key.
     await app.register(securityHeaders)
     await app.register(crossOrigin, { origins: config.CORS_ORIGIN })
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY, auth: config.AUTH, host: config.HOST })
-    await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
+    await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now, tracer: app.tracer })
     await app.register(rateLimit, { maxOfPerson: config.RATE_LIMIT_MAX, maxOfClient: config.RATE_LIMIT_KEY_MAX, now })
     await app.register(agent, {
       agent: config.AGENT,
@@ -117,7 +126,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       ollamaBaseUrl: config.OLLAMA_BASE_URL,
       conversationsPath: resolveConversationsPath(config),
       limits: { maxToolCalls: config.MAX_TOOL_CALLS, maxSteps: config.RECURSION_LIMIT },
-      now
+      now,
+      tracer: app.tracer
     })
     await app.register(turnDesk, { now })
     await app.register(conversation, {
@@ -129,7 +139,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       keepConversations,
       now,
       drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE,
-      stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS)
+      stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS),
+      tracer: app.tracer
     })
     await app.register(eventStream, {
       heartbeatMs,

@@ -12,6 +12,11 @@ const MAX_INTERVAL_MINUTES = 35_790
 // `title` says what a text may be, in the line that refuses another; `writeOnly` marks a secret (both are JSON Schema's own words)
 const url = { pattern: '^https?://[^\\s/]\\S*$', title: 'a URL that starts with http:// or https://' }
 const secret = { pattern: '^[\\x21-\\x7e]+$', title: 'ASCII characters without spaces', writeOnly: true }
+const headers = {
+  pattern: '^[\\w!#$%&\'*+.^`|~-]+=[\\x20-\\x2b\\x2d-\\x7e]*(, *[\\w!#$%&\'*+.^`|~-]+=[\\x20-\\x2b\\x2d-\\x7e]*)*$',
+  title: 'name=value, separated by commas',
+  writeOnly: true
+}
 
 /** The settings: the one place where each has its name, type, default and text. */
 export const Config = Type.Object({
@@ -66,6 +71,13 @@ export const Config = Type.Object({
   SHUTDOWN_GRACE_SECONDS: Type.Number({
     minimum: 0, maximum: 600, default: 4, description: 'Time from the signal to the exit: running turns may finish, then they are cancelled'
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(Type.String({
+    ...url, description: 'Collector that traces are sent to, over OTLP/HTTP; /v1/traces is added. No traces if not set'
+  })),
+  OTEL_EXPORTER_OTLP_HEADERS: Type.Optional(Type.String({
+    ...headers, description: 'Headers for that collector, such as a key: name=value, separated by commas, values percent-encoded'
+  })),
+  OTEL_SERVICE_NAME: Type.String({ minLength: 1, default: 'holdline', description: 'Name of this service in its traces' }),
   API_KEY: Type.Optional(Type.String({
     ...secret, description: 'Keys that clients must send: one, or several as [name:]secret[:scope+scope] separated by commas; if not set, HOST must be this machine'
   })),

@@ -77,6 +77,8 @@ t.test('a signal lets the running turn finish, refuses new ones with 503, and ex
   await asked.opened
   service.kill('SIGTERM')
   await service.logged(/Stopping on SIGTERM/)
+  t.match(await service.request('/health/ready'), { status: 503, body: { reason: 'stopping' } })
+  t.match(await service.request('/health/live'), { status: 200 })
   const refused = await service.say('Late', { user_id: 'bob' })
   t.match(refused, { status: 503, body: { code: 'SERVICE_STOPPING', status: 'error' } })
   t.ok(Number(refused.headers['retry-after']) > 0)

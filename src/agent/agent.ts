@@ -153,6 +153,11 @@ export interface Agent {
   readonly description: AgentDescription
   /** While it cannot save, every call that touches a thread throws CONVERSATIONS_UNAVAILABLE. It recovers by itself. */
   status (): AgentStatus
+  /**
+   * Why turns would fail now although everything can be saved: the agent is elsewhere, and could not be reached when it was last looked. In words for
+   * an operator, without an address. Answers at once.
+   */
+  unreachable (): string | undefined
   /** Runs one message through the thread. */
   turn (request: TurnRequest): AsyncIterable<AgentEvent>
   /** Answers the thread's pending question; the decisions must have passed `checkDecisions`. */

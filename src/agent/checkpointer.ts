@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Tracer } from '@opentelemetry/api'
 import { ServiceError } from '../errors.ts'
 import { lockFile, type FileLock } from '../lock.ts'
 import type { Log } from '../log.ts'
@@ -22,6 +23,8 @@ export interface ConversationFileOptions {
   readonly log?: Log
   /** Pause between two attempts to open the file again after its disk failed. */
   readonly retryMs?: number
+  /** Makes a span of each write; none without it. */
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -46,15 +49,15 @@ export class ConversationFile {
   readonly #file: Reopening<ConversationDatabase>
   readonly #lock: FileLock
 
-  private constructor (file: Reopening<ConversationDatabase>, lock: FileLock) {
+  private constructor (file: Reopening<ConversationDatabase>, lock: FileLock, tracer?: Tracer) {
     this.#file = file
     this.#lock = lock
-    this.checkpointer = new FileSaver(file)
+    this.checkpointer = new FileSaver(file, tracer)
     this.notes = new FileNotes(file)
   }
 
   /** Opens the file, or makes it; throws FILE_LOCKED or FILE_INVALID. */
-  static async open ({ path, now = Date.now, log = SILENT, retryMs = 1000 }: ConversationFileOptions): Promise<ConversationFile> {
+  static async open ({ path, now = Date.now, log = SILENT, retryMs = 1000, tracer }: ConversationFileOptions): Promise<ConversationFile> {
     let lock: FileLock | undefined
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -80,7 +83,7 @@ export class ConversationFile {
         if (statSync(realPath).size > 0) await check()
         distrust.end()
       }
-      return new ConversationFile(new Reopening(await open(), { open, check, discard, close, retryMs, now, log }), lock)
+      return new ConversationFile(new Reopening(await open(), { open, check, discard, close, retryMs, now, log }), lock, tracer)
     } catch (error) {
       lock?.release()
       if (error instanceof ServiceError) throw error

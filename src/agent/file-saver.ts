@@ -3,12 +3,17 @@ import {
   BaseCheckpointSaver, type ChannelVersions, type Checkpoint, type CheckpointListOptions, type CheckpointMetadata, type CheckpointTuple,
   type PendingWrite
 } from '@langchain/langgraph-checkpoint'
+import type { Tracer } from '@opentelemetry/api'
+import { withSpan } from '../trace.ts'
 import type { PruneOptions } from './checkpoints/saver.ts'
 import type { ConversationDatabase } from './database.ts'
 import type { Reopening } from './reopening.ts'
 
 /** LangGraph's name for the task that is none: what is written to a thread from outside. */
 const NO_TASK = '00000000-0000-0000-0000-000000000000'
+
+/** How a write is called in a trace: it ends when it is durable. */
+const WRITE = { name: 'conversation write' }
 
 /** LangGraph's mark of a task that ended with nothing to write. */
 const NO_WRITES = '__no_writes__'
@@ -21,10 +26,12 @@ const NO_WRITES = '__no_writes__'
  */
 export class FileSaver extends BaseCheckpointSaver {
   readonly #file: Reopening<ConversationDatabase>
+  readonly #tracer: Tracer | undefined
 
-  constructor (file: Reopening<ConversationDatabase>) {
+  constructor (file: Reopening<ConversationDatabase>, tracer?: Tracer) {
     super()
     this.#file = file
+    this.#tracer = tracer
   }
 
   override async getTuple (config: RunnableConfig): Promise<CheckpointTuple | undefined> {
@@ -38,13 +45,15 @@ export class FileSaver extends BaseCheckpointSaver {
   override async put (
     config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, newVersions?: ChannelVersions
   ): Promise<RunnableConfig> {
-    return await this.#file.use(({ checkpoints }) => checkpoints.put(config, checkpoint, metadata, newVersions))
+    return await withSpan(this.#tracer, WRITE, async () =>
+      await this.#file.use(({ checkpoints }) => checkpoints.put(config, checkpoint, metadata, newVersions)))
   }
 
   override async putWrites (config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
     const hasEnded = taskId !== NO_TASK && writes.length > 0 && writes.every(([channel]) => channel === '__resume__')
     const marked: PendingWrite[] = hasEnded ? [...writes, [NO_WRITES, null]] : writes
-    await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, marked, taskId, taskPath))
+    await withSpan(this.#tracer, WRITE, async () =>
+      await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, marked, taskId, taskPath)))
   }
 
   override async deleteThread (threadId: string): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api'
 import type { Log } from '../log.ts'
 import type { Person } from './agent.ts'
 import { ConversationFile } from './checkpointer.ts'
@@ -9,6 +10,7 @@ import type { RunLimits } from './graph.ts'
 import type { LoadedAgent } from './loaded-agent.ts'
 import { canForget, isInMemory, OwnThreads, readOwnSaver } from './own-threads.ts'
 import type { RunDescription } from './run-context.ts'
+import { RunSpans } from './run-spans.ts'
 
 /** A graph of the user's, and where its conversations are kept unless it keeps them itself. */
 export interface GraphAgentOptions {
@@ -18,6 +20,7 @@ export interface GraphAgentOptions {
   readonly limits: RunLimits
   readonly log: Log
   readonly now: () => number
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -25,7 +28,8 @@ export interface GraphAgentOptions {
  *
  * Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing of ours is left open then.
  */
-export async function openGraphAgent ({ source, graph: given, conversationsPath, limits, log, now }: GraphAgentOptions): Promise<LoadedAgent> {
+export async function openGraphAgent (options: GraphAgentOptions): Promise<LoadedAgent> {
+  const { source, graph: given, conversationsPath, limits, log, now, tracer } = options
   if (!Object.hasOwn(given.channels, 'messages')) {
     throw refuseGraph(source, 'the graph has no messages in its state; people are heard and answered there, so give it the key that ' +
       'MessagesAnnotation, MessagesValue or createAgent give it')
@@ -34,26 +38,27 @@ export async function openGraphAgent ({ source, graph: given, conversationsPath,
     throw refuseGraph(source, 'the graph stops at breakpoints (interruptBefore, interruptAfter), which ask nobody; call interrupt in the node instead')
   }
   const graph = copyGraph(given)
-  const options = {
+  const common = {
     description: { kind: 'graph', name: source.name } as const,
     graph,
     tools: collectTools(graph),
     log,
     limits: readLimits(graph, limits),
     speaksAtOnce: !Object.keys(graph.nodes).some(name => AFTER_MODEL.test(name)),
-    describeRun: (person: Person) => describeRun(graph, person)
+    describeRun: (person: Person) => describeRun(graph, person),
+    ...(tracer !== undefined && { watchRun: () => [new RunSpans(tracer)] })
   }
   const saver = readOwnSaver(graph.checkpointer)
   if (saver !== undefined) {
     if (isInMemory(saver)) log.warn({}, 'Conversations are kept by the graph\'s own checkpointer, in memory: a restart forgets them, and every question that waits')
     else log.info({}, 'Conversations are kept by the graph\'s own checkpointer')
     if (!canForget(saver)) log.warn({}, 'The graph\'s own checkpointer has no deleteThread: a conversation stays when its session ends')
-    return { agent: new LangGraphAgent({ ...options, threads: new OwnThreads(saver) }), close: async () => {} }
+    return { agent: new LangGraphAgent({ ...common, threads: new OwnThreads(saver) }), close: async () => {} }
   }
-  const file = await ConversationFile.open({ path: conversationsPath, now, log })
+  const file = await ConversationFile.open({ path: conversationsPath, now, log, tracer })
   graph.checkpointer = file.checkpointer
   graph.store ??= file.notes
-  return { agent: new LangGraphAgent({ ...options, threads: file }), close: () => file.close() }
+  return { agent: new LangGraphAgent({ ...common, threads: file }), close: () => file.close() }
 }
 
 /** A step of `createAgent`, but for the one that asks, that may change what the model said before it counts. */

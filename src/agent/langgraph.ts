@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { BaseCallbackHandler } from '@langchain/core/callbacks/base'
 import { HumanMessage, type BaseMessage } from '@langchain/core/messages'
 import { isInterrupted, type StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
@@ -34,7 +35,12 @@ export interface LangGraphAgentOptions {
   /** Whether nothing changes what the model of `createAgent` says, so that it is told word by word from the first run on. */
   readonly speaksAtOnce?: boolean
   readonly newId?: () => string
+  /** Who is told by LangChain of what a run calls, anew for each run. */
+  readonly watchRun?: WatchRun
 }
+
+/** Makes those who are told of what a run calls. */
+export type WatchRun = () => readonly BaseCallbackHandler[]
 
 /** The step of `createAgent` whose model speaks to the person. */
 const MODEL_NODE = 'model_request'
@@ -53,7 +59,7 @@ export class LangGraphAgent implements Agent {
 
   constructor (options: LangGraphAgentOptions) {
     this.description = options.description
-    this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, speaksAtOnce: true, newId: randomUUID, ...options }
+    this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, speaksAtOnce: true, newId: randomUUID, watchRun: () => [], ...options }
     this.#graph = options.graph
     this.#repair = new ThreadRepair(options.graph, options.log)
     limitTools(options.graph)
@@ -63,6 +69,11 @@ export class LangGraphAgent implements Agent {
 
   status (): AgentStatus {
     return this.#options.threads.status()
+  }
+
+  /** It is here. */
+  unreachable (): undefined {
+    return undefined
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {
@@ -171,8 +182,10 @@ export class LangGraphAgent implements Agent {
   }
 
   async * #stream (input: unknown, request: RunRequest, approved: string[]): AsyncGenerator<Chunk> {
+    const callbacks = this.#options.watchRun()
     const chunks = this.#graph._streamIterator(input, {
       ...this.#configure(request, approved),
+      ...(callbacks.length > 0 && { callbacks }),
       signal: request.signal,
       streamMode: request.wantsTokens === true ? ['values', 'messages'] : ['values']
     })

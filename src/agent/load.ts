@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api'
 import type { Environment } from '../config.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -12,6 +13,8 @@ import type { LoadedAgent } from './loaded-agent.ts'
 import { createModel, type ModelOptions } from './model.ts'
 import { openRemoteAgent } from './remote/open.ts'
 import { describeAssistantRun } from './run-context.ts'
+import { RunSpans } from './run-spans.ts'
+import { TracedAgent } from './traced-agent.ts'
 
 /** Which agent, and where its conversations are kept. */
 export interface LoadAgentOptions extends ChoiceOptions, ModelOptions {
@@ -21,35 +24,51 @@ export interface LoadAgentOptions extends ChoiceOptions, ModelOptions {
   readonly now?: () => number
   /** Makes the variables of `langgraph.json` known to an agent of the user's, before it is loaded; see `AppOptions`. */
   readonly setVariables?: (variables: Environment) => void
+  /** Makes the spans of what the agent does; none without it. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Loads the agent that is chosen. Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing of ours is left open then. */
 export async function loadAgent (options: LoadAgentOptions): Promise<LoadedAgent> {
+  const { agent, close } = await openAgent(options)
+  return { agent: options.tracer === undefined ? agent : new TracedAgent(agent, options.tracer), close }
+}
+
+async function openAgent (options: LoadAgentOptions): Promise<LoadedAgent> {
   const choice = chooseAgent(options)
   switch (choice.kind) {
     case 'built-in': return await openAssistant(options)
     case 'remote': {
       const { url, assistantId, apiKey } = choice
-      const { limits, log } = options
-      return { agent: await openRemoteAgent({ url, assistantId, apiKey, log, maxSteps: limits.maxSteps }), close: async () => {} }
+      const { limits, log, tracer } = options
+      return { agent: await openRemoteAgent({ url, assistantId, apiKey, log, maxSteps: limits.maxSteps, tracer }), close: async () => {} }
     }
     case 'graph': {
-      const { conversationsPath, limits, log, now = Date.now, setVariables = () => {} } = options
+      const { conversationsPath, limits, log, now = Date.now, setVariables = () => {}, tracer } = options
       setVariables(choice.variables)
       const graph = await loadGraph(choice.source).catch((error: unknown) => {
         // The line that ends the start has no room for the stack, which leads to the line of the user's that is at fault.
         if (error instanceof ServiceError && error.cause !== undefined) log.error({ err: error.cause }, `The agent ${choice.source.name} cannot be loaded`)
         throw error
       })
-      return await openGraphAgent({ source: choice.source, graph, conversationsPath, limits, log, now })
+      return await openGraphAgent({ source: choice.source, graph, conversationsPath, limits, log, now, tracer })
     }
   }
 }
 
-async function openAssistant ({ conversationsPath, limits, log, now = Date.now, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
+async function openAssistant ({ conversationsPath, limits, log, now = Date.now, tracer, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
   const { name, model } = await createModel(modelOptions)
-  const file = await ConversationFile.open({ path: conversationsPath, now, log })
+  const file = await ConversationFile.open({ path: conversationsPath, now, log, tracer })
   const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
-  const agent = new LangGraphAgent({ description: { kind: 'built-in', model: name }, graph, tools, threads: file, log, limits, describeRun: describeAssistantRun })
+  const agent = new LangGraphAgent({
+    description: { kind: 'built-in', model: name },
+    graph,
+    tools,
+    threads: file,
+    log,
+    limits,
+    describeRun: describeAssistantRun,
+    ...(tracer !== undefined && { watchRun: () => [new RunSpans(tracer)] })
+  })
   return { agent, close: () => file.close() }
 }

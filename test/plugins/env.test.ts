@@ -23,6 +23,7 @@ const DEFAULTS: Config = {
   RATE_LIMIT_MAX: 60,
   RATE_LIMIT_KEY_MAX: 0,
   MAX_STREAMS: 100,
+  OTEL_SERVICE_NAME: 'holdline',
   DEBUG: false
 }
 
@@ -72,6 +73,9 @@ test('every setting can be set', async t => {
     MAX_CONCURRENT_TURNS: '1',
     AGENT_TIMEOUT_SECONDS: '0.1',
     SHUTDOWN_GRACE_SECONDS: '0',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://otel.example.com:4318/base',
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-key=a%20b, authorization=Basic dTpw',
+    OTEL_SERVICE_NAME: 'my bot',
     API_KEY: 'k',
     AUTH: 'off',
     RATE_LIMIT_MAX: '0',
@@ -145,6 +149,9 @@ test('a value that a setting may not have ends the start, naming the setting', a
     ['MAX_CONCURRENT_TURNS', ['0', '-1', '1.5', 'Infinity']],
     ['AGENT_TIMEOUT_SECONDS', ['0', '3601']],
     ['SHUTDOWN_GRACE_SECONDS', ['-1', '601']],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', ['localhost:4318', 'grpc://localhost:4317']],
+    ['OTEL_EXPORTER_OTLP_HEADERS', ['key', 'a b=c', 'a=b,c', 'a=b\nc=d', '=a']],
+    ['OTEL_SERVICE_NAME', ['']],
     ['API_KEY', ['a b', '']],
     ['AUTH', ['OFF', 'false', '']],
     ['RATE_LIMIT_MAX', ['-1', '0.5', 'none']],

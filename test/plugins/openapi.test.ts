@@ -113,7 +113,7 @@ function checkOperation (t: Test, described: ApiDocument, { path, method, operat
   for (const [status, response] of Object.entries(responses)) {
     t.match(response.description, /^(?!Default Response)\w/, `${where} ${status} is described`)
     t.ok(response.headers?.['X-Request-ID'], `${where} ${status}`)
-    t.equal(response.headers?.['Retry-After'] !== undefined, status === '429' || (status === '503' && !path.startsWith('/health')), `${where} ${status} Retry-After`)
+    t.equal(response.headers?.['Retry-After'] !== undefined, status === '429' || status === '503', `${where} ${status} Retry-After`)
     if (status === '302' || operationId === 'openapi') continue
     for (const [type, media] of Object.entries(response.content ?? {})) {
       t.ok(Object.keys(media.examples ?? {}).length > 0, `${where} ${status} ${type} has an example`)

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startApp } from '../fixtures/app.ts'
+import { FakeLangGraph } from '../fixtures/fake-langgraph.ts'
 
 t.test('health tells what works and how much it holds', async t => {
   const service = await startApp(t, { env: { API_KEY: 'k' } })
@@ -12,7 +13,7 @@ t.test('health tells what works and how much it holds', async t => {
     uptime_seconds: Number,
     version: /^\d+\.\d+\.\d+/,
     store: { type: 'csv', can_save: true },
-    agent: { type: 'built-in', model: 'offline', can_save: true }
+    agent: { type: 'built-in', model: 'offline', can_save: true, reachable: true }
   })
   await service.chat({ user_id: 'ann', message: 'Hello' }, { authorization: 'Bearer k' })
   t.equal((await service.get('/health')).body.active_sessions, 1)
@@ -25,8 +26,9 @@ t.test('a store that cannot save is said, reads are served, and chat is refused 
   const { body: { session_id } } = await service.say('Hello')
   const { sessionStore } = service.app
   t.intercept(sessionStore, 'status', { value: () => ({ kind: 'csv', canSave: false, reason: 'no space left' }), configurable: true })
-  t.match(await service.get('/health'), { status: 503, body: { status: 'degraded', reason: 'no space left' } })
-  t.match(await service.get('/health/ready'), { status: 503, body: { reason: 'no space left' } })
+  const headers = { 'retry-after': /^[1-9]/, 'cache-control': 'no-store' }
+  t.match(await service.get('/health'), { status: 503, headers, body: { status: 'degraded', reason: 'no space left' } })
+  t.match(await service.get('/health/ready'), { status: 503, headers, body: { reason: 'no space left' } })
   t.match(await service.get('/health/live'), { status: 200 })
   const refused = await service.say('More')
   t.match(refused, { status: 503, body: { code: 'STORE_UNAVAILABLE', status: 'error' } })
@@ -56,6 +58,33 @@ t.test('sessions that are saved with a delay are degraded, and ready', async t =
   t.match(await service.say('Hello'), { status: 200 })
 })
 
+t.test('an agent that cannot be reached is said, and not ready; sessions are served', async t => {
+  let isDown = true
+  const fake = await FakeLangGraph.start(t, ({ path }) => path === '/ok' ? [isDown ? 503 : 200, {}] : [200, [{}]])
+  let nowMs = 1_700_000_000_000
+  const service = await startApp(t, { env: { LANGGRAPH_URL: fake.url, LANGGRAPH_API_KEY: 'key-of-ours' }, now: () => nowMs })
+  t.match(await service.get('/health/ready'), { status: 200 }, 'it was there at the start')
+  await until(async () => (await service.get('/health/ready')).status === 503)
+  t.match(await service.get('/health/ready'), { headers: { 'retry-after': /^[1-9]/ }, body: { reason: 'the LangGraph server answers 503' } })
+  t.match(await service.get('/health'), { status: 200, body: { status: 'healthy', agent: { type: 'remote', reachable: false } } })
+  t.match(await service.get('/health/live'), { status: 200 })
+  t.equal((await service.get('/api/sessions')).status, 200)
+  t.equal(fake.count('GET', /^\/ok$/), 1, 'who asks all the time makes one look')
+  t.equal(fake.asked.find(({ path }) => path === '/ok')?.headers['x-api-key'], 'key-of-ours')
+  isDown = false
+  nowMs += 5000
+  await until(async () => (await service.get('/health/ready')).status === 200)
+})
+
+t.test('each of them answers HEAD with the status of its GET', async t => {
+  const service = await startApp(t)
+  const head = async (url: string) => (await service.app.inject({ method: 'HEAD', url })).statusCode
+  for (const url of ['/health', '/health/live', '/health/ready']) t.equal(await head(url), 200, url)
+  t.intercept(service.app.sessionStore, 'status', { value: () => ({ kind: 'csv', canSave: false }), configurable: true })
+  t.equal(await head('/health'), 503)
+  t.equal(await head('/health/ready'), 503)
+})
+
 t.test('while turns drain, new ones get 503 and the probe says so', async t => {
   const service = await startApp(t)
   await service.app.conversation.drain(0)
@@ -82,3 +111,8 @@ t.test('the root lists every endpoint', async t => {
     t.ok(body.endpoints.includes(endpoint), endpoint)
   }
 })
+
+/** What another process has a part in shows within moments. */
+async function until (isSo: () => Promise<boolean>): Promise<void> {
+  while (!await isSo()) await new Promise(resolve => { setImmediate(resolve) })
+}

@@ -1,6 +1,8 @@
 import { Client } from '@langchain/langgraph-sdk'
+import type { Tracer } from '@opentelemetry/api'
 import { ServiceError } from '../../errors.ts'
 import { RemoteFailure } from './failure.ts'
+import { traceFetch } from './traced-fetch.ts'
 
 /** How a LangGraph server is reached. */
 export interface ClientOptions {
@@ -9,12 +11,16 @@ export interface ClientOptions {
   readonly apiKey?: string | undefined
   /** Time for everything but a run: the server is only asked to read or write. */
   readonly requestTimeoutMs?: number | undefined
+  /** Makes a span of each call; none without it. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** The SDK's client twice: what begins or changes something must not be sent again by itself. */
 export interface Clients {
   readonly reads: Client
   readonly writes: Client
+  /** Asks the server whether it is well; nothing is tried again. Throws a `RemoteFailure`, or the reason of the signal. */
+  readonly ping: (signal: AbortSignal) => Promise<void>
 }
 
 /**
@@ -25,20 +31,29 @@ export interface Clients {
  *
  * Throws SETTING_INVALID.
  */
-export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000 }: ClientOptions): Clients {
+export function makeClients ({ url, apiKey, requestTimeoutMs = 15_000, tracer }: ClientOptions): Clients {
   if (!URL.canParse(url)) throw new ServiceError('SETTING_INVALID', { message: 'LANGGRAPH_URL must be a URL that starts with http:// or https://' })
   const { username, password, origin, pathname } = new URL(url)
   const basic = Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')
+  const apiUrl = origin + pathname.replace(/\/+$/, '')
+  // fetch takes no address with a password in it.
+  const defaultHeaders: Record<string, string> = username === '' && password === '' ? {} : { authorization: `Basic ${basic}` }
   const makeClient = (maxRetries: number) => new Client({
-    apiUrl: origin + pathname.replace(/\/+$/, ''),
+    apiUrl,
     // Null, not undefined: the SDK would look for a key in the variables of other services, and send it here.
     apiKey: apiKey ?? null,
     timeoutMs: requestTimeoutMs,
-    callerOptions: { maxRetries, maxConcurrency: Infinity, fetch: fetchHere },
-    // fetch takes no address with a password in it.
-    defaultHeaders: username === '' && password === '' ? {} : { authorization: `Basic ${basic}` }
+    callerOptions: { maxRetries, maxConcurrency: Infinity, fetch: traceFetch(fetchHere, tracer) },
+    defaultHeaders
   })
-  return { reads: makeClient(1), writes: makeClient(0) }
+  const ping = async (signal: AbortSignal): Promise<void> => {
+    const headers = { ...defaultHeaders, ...(apiKey !== undefined && { 'x-api-key': apiKey }) }
+    const response = await fetchHere(`${apiUrl}/ok`, { headers, signal })
+    await response.body?.cancel()
+    // Whatever else it says: it is there, and a proxy before it may not let this question through.
+    if (response.status >= 500) throw new RemoteFailure('status', `The LangGraph server answered ${response.status}`, { status: response.status })
+  }
+  return { reads: makeClient(1), writes: makeClient(0), ping }
 }
 
 /** Of an address; one that somebody wrote with a bare percent sign means just that. */

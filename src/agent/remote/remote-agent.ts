@@ -9,6 +9,7 @@ import { findOpenCalls, haveResults } from '../tool-results.ts'
 import { listSpeakers, prepareResume, prepareTurn, readEnd, type Attempt } from './attempt.ts'
 import { isNoAnswer, readRunFailure, RemoteFailure, rethrowAsServiceError, rethrowUnless } from './failure.ts'
 import { KnownThreads } from './known-threads.ts'
+import { Reachability } from './reachability.ts'
 import { isStatus, type LangGraphServer } from './server.ts'
 import { describeOutcome, findOutcome, ThreadCare } from './thread-care.ts'
 import { deriveThreadId } from './thread-id.ts'
@@ -22,27 +23,36 @@ export interface RemoteAgentOptions {
   /** How long a run that a crash of this service left may still take to end by itself, before it is cancelled. */
   readonly leftOverMs?: number
   readonly newId?: () => string
+  /** Why the server could not be reached at the start. */
+  readonly unreachable?: string
+  readonly now?: () => number
 }
 
 /** An agent on a LangGraph server, which keeps its conversations; other programs may have threads there, which are none of ours. */
 export class RemoteAgent implements Agent {
   readonly description: AgentDescription
   readonly #server: LangGraphServer
-  readonly #options: Required<Omit<RemoteAgentOptions, 'leftOverMs'>>
+  readonly #options: Required<Omit<RemoteAgentOptions, 'leftOverMs' | 'unreachable' | 'now'>>
   readonly #care: ThreadCare
   readonly #known = new KnownThreads()
   readonly #speakers = listSpeakers()
+  readonly #reachability: Reachability
 
-  constructor (server: LangGraphServer, { maxSteps, leftOverMs = 10_000, newId = randomUUID }: RemoteAgentOptions = {}) {
+  constructor (server: LangGraphServer, { maxSteps, leftOverMs = 10_000, newId = randomUUID, unreachable, now = Date.now }: RemoteAgentOptions = {}) {
     this.description = { kind: 'remote', name: server.assistantId }
     this.#server = server
     this.#options = { maxSteps, newId }
     this.#care = new ThreadCare(server, leftOverMs)
+    this.#reachability = new Reachability(signal => server.within(signal).ping(), { log: server.log, known: unreachable, now })
   }
 
   /** The conversations are the server's: whether it is there shows in the turn. */
   status (): AgentStatus {
     return { canSave: true }
+  }
+
+  unreachable (): string | undefined {
+    return this.#reachability.look()
   }
 
   async * turn (request: TurnRequest): AsyncGenerator<AgentEvent> {

@@ -52,6 +52,7 @@ export class LangGraphServer {
   readonly log: Log
   readonly #reads: Client
   readonly #writes: Client
+  readonly #ping: Clients['ping']
   readonly #signal: AbortSignal | undefined
 
   private constructor (assistantId: string, log: Log, clients: Clients, signal?: AbortSignal) {
@@ -59,6 +60,7 @@ export class LangGraphServer {
     this.log = log
     this.#reads = clients.reads
     this.#writes = clients.writes
+    this.#ping = clients.ping
     this.#signal = signal
   }
 
@@ -69,7 +71,12 @@ export class LangGraphServer {
 
   /** The same server, every call of which ends with the signal. */
   within (signal: AbortSignal): LangGraphServer {
-    return new LangGraphServer(this.assistantId, this.log, { reads: this.#reads, writes: this.#writes }, signal)
+    return new LangGraphServer(this.assistantId, this.log, { reads: this.#reads, writes: this.#writes, ping: this.#ping }, signal)
+  }
+
+  /** Whether the server is there and well; throws if it is not. Needs `within`, or it may wait for ever. */
+  async ping (): Promise<void> {
+    await this.#ping(this.#signal ?? new AbortController().signal)
   }
 
   /** The newest state of a thread; undefined if the server does not know the thread. */
