@@ -5,6 +5,7 @@ import agent from '../plugins/agent.ts'
 import auth from '../plugins/auth.ts'
 import conversation from '../plugins/conversation.ts'
 import env from '../plugins/env.ts'
+import ephemeralData from '../plugins/ephemeral-data.ts'
 import errors, { refuseConnection, sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
@@ -17,8 +18,8 @@ import health from '../routes/health.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
-import { makeErrorSerializer } from './log.ts'
+import { resolveConversationsPath, SECRET_SETTINGS, type Config, type Environment } from './config.ts'
+import { makeErrorSerializer, type Log } from './log.ts'
 
 /** What the service is built from. */
 export interface AppOptions {
@@ -30,6 +31,8 @@ export interface AppOptions {
   readonly now?: () => number
   /** Makes variables known to an agent of the user's, which reads them from its process. Called before it is loaded; not for the built-in one. */
   readonly setVariables?: (variables: Environment) => void
+  /** Called with the settings as soon as they are valid, before anything is opened. */
+  readonly onSettings?: (config: Config, log: Log) => void
   /** After how long a silent event stream says that it is still there. */
   readonly heartbeatMs?: number
 }
@@ -52,7 +55,7 @@ const MIN_FLUSH_MS = 100
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
+  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS } = options
   const secrets = [...SECRET_SETTINGS].map(name => environment[name] ?? '')
   const app = Fastify({
     logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) } },
@@ -80,11 +83,13 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     const timeoutMs = toMs(config.SESSION_TIMEOUT_MINUTES, MINUTE_MS)
     const keepConversations = config.KEEP_CONVERSATIONS
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
+    onSettings(config, app.log)
 
     await app.register(errors)
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })
+    await app.register(ephemeralData, { paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)], env: environment })
     await app.register(agent, {
       agent: config.AGENT,
       langgraphConfig: config.LANGGRAPH_CONFIG,

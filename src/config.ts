@@ -65,6 +65,11 @@ export const Config = Type.Object({
     minimum: 0, maximum: 600, default: 4, description: 'Time from the signal to the exit: running turns may finish, then they are cancelled'
   }),
   API_KEY: Type.Optional(Type.String({ ...secret, description: 'Key that clients must send; anyone may call if not set' })),
+  RUN_AS: Type.Optional(Type.String({
+    pattern: '^(?:[1-9]\\d{0,8}|[1-3]\\d{9}):(?:\\d{1,9}|[1-3]\\d{9})$',
+    title: 'uid:gid, the numbers of an ordinary user and a group',
+    description: 'Whom the service becomes when root starts it, as uid:gid; the data folder becomes theirs. Root goes on as root if not set'
+  })),
   DEBUG: Type.Boolean({ default: false, description: 'Log at level debug; never what people or the agent say' })
 })
 export type Config = Readonly<Static<typeof Config>>

@@ -67,6 +67,7 @@ test('every setting can be set', async t => {
     AGENT_TIMEOUT_SECONDS: '0.1',
     SHUTDOWN_GRACE_SECONDS: '0',
     API_KEY: 'k',
+    RUN_AS: '1000:1000',
     DEBUG: '1'
   }
   t.same(Object.keys(variables).sort(), Object.keys(Config.properties).sort())
@@ -129,6 +130,7 @@ test('a value that a setting may not have ends the start, naming the setting', a
     ['AGENT_TIMEOUT_SECONDS', ['0', '3601']],
     ['SHUTDOWN_GRACE_SECONDS', ['-1', '601']],
     ['API_KEY', ['a b', '']],
+    ['RUN_AS', ['', 'node', '1000', '0:0', '0:1000', '1000:', '1000:1000:1000', '-1:1', '4000000000:1', '1000:node']],
     ['DEBUG', ['debug']]
   ]
   t.same(refused.map(([name]) => name).sort(), Object.keys(Config.properties).sort())
