@@ -28,8 +28,11 @@ COPY --from=system / /
 COPY --from=build /app/package.json /app/
 COPY --from=build /app/node_modules /app/node_modules
 COPY --from=build /app/dist /app/dist
-# before VOLUME, which would drop a later change of the folder; /tmp, since not every builder keeps its mode
-RUN mkdir /data && chown 1000:1000 /data && chmod 700 /data && chmod 1777 /tmp
+# The operator's tool by a name, for `docker exec` and the consoles of platforms, which may lack what ENV says
+RUN printf '%s\n' '#!/bin/sh' ': "${SESSIONS_CSV_PATH:=/data/sessions.csv}" "${RUN_AS:=1000:1000}"' 'export SESSIONS_CSV_PATH RUN_AS' \
+    'exec node /app/dist/src/sessions-cli.js "$@"' > /usr/local/bin/sessions && chmod 755 /usr/local/bin/sessions
+# before VOLUME, which would drop a later change of the folder; /tmp, since not every builder keeps its mode; .ssh for the consoles of platforms
+RUN mkdir /data && chown 1000:1000 /data && chmod 700 /data && chmod 1777 /tmp && mkdir -p -m 700 /root/.ssh
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     NODE_ENV=production \
     HOST=0.0.0.0 \

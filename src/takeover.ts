@@ -18,7 +18,8 @@ const BELOW_SYSTEM_FOLDER = /^\/(boot|dev|etc|proc|sys|usr)\//
  *
  * *Promise.*
  * 1. The folder of each path is the user's, or one in which the user may write anyway; a missing one is made, for the user alone.
- * 2. In that folder, what the service keeps under the path's name, beside it and set aside, is the user's. Nothing else is touched, nor anything below.
+ * 2. In that folder, what the service keeps under the path's name, beside it and set aside, is the user's. Nothing else is touched, and nothing
+ *    further down.
  * 3. Nothing outside changes its owner, whoever owned the folder before: no link is followed, symbolic or hard.
  *
  * *Not promised.* A file that is a symbolic link is left to whoever made it.
