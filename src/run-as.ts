@@ -24,7 +24,7 @@ export interface RunAsOptions {
 
 /**
  * Makes a process that root started an ordinary user's, for good: gives that user the files and their folders, then drops groups, group and user.
- * Resolves to who it is now; to undefined where nothing was to do (no `RUN_AS`, or nobody to be but oneself).
+ * Returns who it is now; undefined where nothing was to do (no `RUN_AS`, or nobody to be but oneself).
  *
  * *Promise.* After it no thread of the process can be root again by its own means. Call it before anything is opened: an open file stays open.
  *
