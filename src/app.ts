@@ -6,6 +6,7 @@ import auth from '../plugins/auth.ts'
 import conversation from '../plugins/conversation.ts'
 import crossOrigin from '../plugins/cross-origin.ts'
 import env from '../plugins/env.ts'
+import ephemeralData from '../plugins/ephemeral-data.ts'
 import errors, { refuseAddress, refuseConnection } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
@@ -25,8 +26,8 @@ import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { listSecrets } from './api-keys.ts'
-import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
-import { describeLoggedRequest, makeErrorSerializer } from './log.ts'
+import { resolveConversationsPath, SECRET_SETTINGS, type Config, type Environment } from './config.ts'
+import { describeLoggedRequest, makeErrorSerializer, type Log } from './log.ts'
 import { isProxyList, splitList } from './setting-lists.ts'
 import { describeTrace } from './trace.ts'
 
@@ -40,6 +41,8 @@ export interface AppOptions {
   readonly now?: () => number
   /** Makes variables known to an agent of the user's, which reads them from its process. Called before it is loaded; not for the built-in one. */
   readonly setVariables?: (variables: Environment) => void
+  /** Called with the settings as soon as they are valid, before anything is opened. */
+  readonly onSettings?: (config: Config, log: Log) => void
   /** Mean delay of the event loop above which requests are refused. */
   readonly maxLoopDelayMs?: number
   /** After how long a silent event stream says that it is still there. */
@@ -64,7 +67,9 @@ const MIN_FLUSH_MS = 100
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS, maxLoopDelayMs } = options
+  const {
+    env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS, maxLoopDelayMs
+  } = options
   const secrets = [...[...SECRET_SETTINGS].map(name => environment[name] ?? ''), ...listSecrets(environment.API_KEY ?? '')]
   const serializers = { err: makeErrorSerializer(secrets), req: describeLoggedRequest }
   const app = Fastify({
@@ -94,6 +99,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     const timeoutMs = toMs(config.SESSION_TIMEOUT_MINUTES, MINUTE_MS)
     const keepConversations = config.KEEP_CONVERSATIONS
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
+    onSettings(config, app.log)
 
     await app.register(errors, { now })
     await app.register(tracer, {
@@ -110,6 +116,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(auth, { apiKey: config.API_KEY, auth: config.AUTH, host: config.HOST })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now, tracer: app.tracer })
     await app.register(rateLimit, { maxOfPerson: config.RATE_LIMIT_MAX, maxOfClient: config.RATE_LIMIT_KEY_MAX, now })
+    await app.register(ephemeralData, { paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)], env: environment })
     await app.register(agent, {
       agent: config.AGENT,
       langgraphConfig: config.LANGGRAPH_CONFIG,

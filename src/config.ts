@@ -101,6 +101,11 @@ export const Config = Type.Object({
     title: 'addresses and CIDR ranges such as 10.0.0.0/8, separated by commas',
     description: 'Proxies whose X-Forwarded-For is believed: addresses and CIDR ranges, separated by commas; none if not set'
   })),
+  RUN_AS: Type.Optional(Type.String({
+    pattern: '^(?:[1-9]\\d{0,8}|[1-3]\\d{9}):(?:\\d{1,9}|[1-3]\\d{9})$',
+    title: 'uid:gid, the numbers of an ordinary user and a group',
+    description: 'Whom the service becomes when root starts it, as uid:gid; the data folder becomes theirs. Root goes on as root if not set'
+  })),
   DEBUG: Type.Boolean({ default: false, description: 'Log at level debug; never what people or the agent say' })
 })
 export type Config = Readonly<Static<typeof Config>>

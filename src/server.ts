@@ -2,15 +2,17 @@ import { existsSync, readFileSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
-import { mergeEnvironment, type Environment } from './config.ts'
+import { mergeEnvironment, resolveConversationsPath, type Config, type Environment } from './config.ts'
 import { ServiceError } from './errors.ts'
+import type { Log } from './log.ts'
+import { leaveRoot } from './run-as.ts'
 
 /** The process: settings, listen, signals. Everything else is in `app.ts`. */
 async function start (): Promise<void> {
   let app: FastifyInstance | undefined
   try {
     const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
-    app = await buildApp({ env: mergeEnvironment(dotenv, process.env), logger: await describeLogger(), setVariables })
+    app = await buildApp({ env: mergeEnvironment(dotenv, process.env), logger: await describeLogger(), setVariables, onSettings: becomeUser })
     stopWithGrace(app)
     await app.listen({ host: app.config.HOST, port: app.config.PORT })
   } catch (error) {
@@ -26,6 +28,12 @@ function setVariables (variables: Environment): void {
   for (const [name, value = ''] of Object.entries(variables)) {
     if ((process.env[name] ?? '').trim() === '') process.env[name] = value
   }
+}
+
+/** Root starts it, where a volume is root's; an ordinary user runs it. */
+function becomeUser (config: Config, log: Log): void {
+  const user = leaveRoot({ runAs: config.RUN_AS, paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)] }, process)
+  if (user !== undefined) log.info(user, 'Started by root, running as an ordinary user')
 }
 
 /** For SIGTERM, SIGINT and their like: drain, flush, exit 0; a second signal ends at once. */

@@ -9,12 +9,14 @@ export interface SessionSettings {
   readonly conversationsPath: string
   readonly fsync: 'always' | 'never'
   readonly timeoutMs: number
+  /** `RUN_AS`; see `leaveRoot`. */
+  readonly runAs: string | undefined
 }
 
 const MINUTE_MS = 60_000
 
 /** Of all settings, those that the files depend on: a wrong one of another kind must not keep an operator from looking at them. */
-const Settings = Type.Pick(Config, ['SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH'])
+const Settings = Type.Pick(Config, ['SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS'])
 
 /**
  * Reads the settings that say where the sessions are, as the service reads them.
@@ -32,7 +34,8 @@ export function readSessionSettings (env: Environment): SessionSettings {
     conversationsPath: resolveConversationsPath(values),
     fsync: values.SESSIONS_FSYNC,
     // As the service rounds it: a fraction of a minute may be no whole number of milliseconds.
-    timeoutMs: Math.max(1, Math.round(values.SESSION_TIMEOUT_MINUTES * MINUTE_MS))
+    timeoutMs: Math.max(1, Math.round(values.SESSION_TIMEOUT_MINUTES * MINUTE_MS)),
+    runAs: values.RUN_AS
   }
 }
 

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { copyConversations } from './agent/conversation-copy.ts'
 import { mergeEnvironment } from './config.ts'
 import { isCoded } from './errors.ts'
+import { leaveRoot } from './run-as.ts'
 import { readSessionSettings } from './session-settings.ts'
 import { formatUsage, parseRequest, UsageError } from './sessions/admin/commands.ts'
 import type { AdminOptions, Outcome } from './sessions/admin/options.ts'
@@ -32,6 +33,8 @@ async function start (): Promise<void> {
 function readOptions (): AdminOptions {
   const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
   const settings = readSessionSettings(mergeEnvironment(dotenv, process.env))
+  // In a container root calls it, and what it writes must be the service's.
+  leaveRoot({ runAs: settings.runAs, paths: [settings.path, settings.conversationsPath] }, process)
   return {
     ...settings,
     now: Date.now,

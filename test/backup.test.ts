@@ -1,4 +1,4 @@
-import { copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { makeFolder } from './fixtures/folder.ts'
@@ -59,5 +59,34 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     }
     next.kill('SIGTERM')
     t.equal((await next.exit).code, 0)
+  })
+}
+
+/** Where nothing can be stopped without its disk going too: each file is replaced by a rename, and the service is restarted. */
+function restoreWhileRunning (dir: string, backup: string): void {
+  const names = ['sessions.csv', 'conversations.sqlite']
+  for (const name of names) copyFileSync(join(backup, name), join(dir, `${name}.restored`))
+  for (const end of ['-wal', '-shm']) rmSync(join(dir, `conversations.sqlite${end}`), { force: true })
+  for (const name of names) renameSync(join(dir, `${name}.restored`), join(dir, name))
+}
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  t.test(`a backup that is put back while the service runs is what the start after ${signal} finds`, async t => {
+    const dir = makeFolder(t)
+    const service = await Service.start(t, dir)
+    const before = (await service.say('first words')).body
+    t.equal((await runTool(dir, ['backup', 'backup'])).code, 0)
+    await service.say('later words')
+    await service.say('of another', { user_id: 'other' })
+    restoreWhileRunning(dir, join(dir, 'backup'))
+    service.kill(signal)
+    await service.exit
+
+    const next = await Service.start(t, dir)
+    t.same((await next.request('/api/sessions')).body.active_sessions.map(({ session_id: id }) => id), [before.session_id])
+    const { messages } = (await next.request(`/api/sessions/${before.session_id}/messages`)).body
+    t.match(messages, [{ content: 'first words' }, {}])
+    t.equal(messages.length, 2)
+    t.match((await next.say('what did I say first?')).body.message, /first words/)
   })
 }

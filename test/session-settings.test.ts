@@ -15,7 +15,8 @@ async function readAsService (environment: Environment): Promise<object | string
       path: config.SESSIONS_CSV_PATH,
       conversationsPath: resolveConversationsPath(config),
       fsync: config.SESSIONS_FSYNC,
-      timeoutMs: Math.max(1, Math.round(config.SESSION_TIMEOUT_MINUTES * 60_000))
+      timeoutMs: Math.max(1, Math.round(config.SESSION_TIMEOUT_MINUTES * 60_000)),
+      runAs: config.RUN_AS
     }
   } catch (error) {
     return String(error)
@@ -33,8 +34,8 @@ function read (environment: Environment): object | string {
 }
 
 t.test('the settings are read as the service reads them, the wrong ones refused in the same words', async t => {
-  const text = fc.oneof(fc.constantFrom('always', 'never', 'maybe', '60', '0', '-1', '0.5', '0x10', '1e400', 'NaN', '1e3', '52560001', '1_000', 'x.csv', 'a/b.csv'), fc.string({ minLength: 1 }))
-  const names = ['SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH']
+  const text = fc.oneof(fc.constantFrom('always', 'never', 'maybe', '60', '0', '-1', '0.5', '0x10', '1e400', 'NaN', '1e3', '1000:1000', '0:0', '52560001', '1_000', 'x.csv', 'a/b.csv'), fc.string({ minLength: 1 }))
+  const names = ['SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS']
   await fc.assert(fc.asyncProperty(fc.dictionary(fc.constantFrom(...names), text), async environment => {
     // What the service never sees: values are trimmed, and empty ones left out.
     fc.pre(Object.values(environment).every(value => value.trim() === value && value !== ''))

@@ -83,6 +83,7 @@ test('every setting can be set', async t => {
     MAX_STREAMS: '0',
     CORS_ORIGIN: 'https://chat.example, http://localhost:3000',
     TRUST_PROXY: '127.0.0.1, 10.0.0.0/8, fd00::/8',
+    RUN_AS: '1000:1000',
     DEBUG: '1'
   }
   t.same(Object.keys(variables).sort(), Object.keys(Config.properties).sort())
@@ -159,6 +160,7 @@ test('a value that a setting may not have ends the start, naming the setting', a
     ['MAX_STREAMS', ['-1', '1.5']],
     ['CORS_ORIGIN', ['chat.example', 'https://a.example/path', 'https://a.example,', '*, https://a.example', 'https://*.example', 'null', 'http://1.2.3.4.5', 'https://a.example:99999']],
     ['TRUST_PROXY', ['true', '1', '*', 'proxy.example', '10.0.0.0/8,', '10.0.0.0/33', '10.0.0.0/0', '::/0', '::/129', '10.0.0.0/255.0.0.0', 'fe80::1%eth0', '::ffff:10.0.0.1', 'loopback']],
+    ['RUN_AS', ['', 'node', '1000', '0:0', '0:1000', '1000:', '1000:1000:1000', '-1:1', '4000000000:1', '1000:node']],
     ['DEBUG', ['debug']]
   ]
   t.same(refused.map(([name]) => name).sort(), Object.keys(Config.properties).sort())
