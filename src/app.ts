@@ -17,8 +17,9 @@ import health from '../routes/health.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { resolveConversationsPath, SECRET_SETTINGS, type Environment } from './config.ts'
+import { resolveConversationsPath, type Environment } from './config.ts'
 import { makeErrorSerializer } from './log.ts'
+import { listSecrets, makeLineMask } from './secrets.ts'
 
 /** What the service is built from. */
 export interface AppOptions {
@@ -53,9 +54,11 @@ const MIN_FLUSH_MS = 100
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
-  const secrets = [...SECRET_SETTINGS].map(name => environment[name] ?? '')
+  const secrets = listSecrets(environment)
   const app = Fastify({
-    logger: logger === false ? false : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) } },
+    logger: logger === false
+      ? false
+      : { ...(logger !== true && logger), serializers: { err: makeErrorSerializer(secrets) }, hooks: { streamWrite: makeLineMask(secrets) } },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: readRequestId,
