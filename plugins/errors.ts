@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERRORS, ServiceError, type ErrorCode } from '../src/errors.ts'
 import { PLATFORM_PATTERN } from '../src/sessions/session.ts'
+import { shorten } from '../src/sessions/text.ts'
 import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 
 declare module 'fastify' {
@@ -27,17 +26,22 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_NOT_JSON'
 }
 
+/** Characters of a path that nobody knows which are said back. */
+const MAX_PATH = 200
+
 const PLATFORM = new RegExp(PLATFORM_PATTERN)
 
 const REASONS: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   401: 'Unauthorized',
   404: 'Not Found',
+  408: 'Request Timeout',
   409: 'Conflict',
   413: 'Payload Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Entity',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
@@ -56,7 +60,7 @@ async function errors (fastify: FastifyInstance): Promise<void> {
   })
   fastify.decorateRequest('logError', function logOwnError (error) { logError(error, this) })
   fastify.setNotFoundHandler(function refuseRoute (request) {
-    throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
+    throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${shorten(request.url.split('?')[0] ?? '', MAX_PATH)}` })
   })
   fastify.setSchemaErrorFormatter((problems, place) => new Error(problems.map(problem => formatProblem(problem, place)).join('; ')))
 }
@@ -108,18 +112,6 @@ function formatError (error: ServiceError, { requestId, person }: ErrorContext):
     request_id: requestId,
     ...(person !== undefined && describeToPerson(person, error))
   })
-}
-
-/** Answers what is no HTTP, for which there is neither request nor route, in the form of every error. */
-export function refuseConnection (error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const id = randomUUID()
-  const body = JSON.stringify({ statusCode: 400, code: 'REQUEST_INVALID', error: REASONS[400], message: 'The request is not valid HTTP', request_id: id })
-  const headers = `content-type: application/json; charset=utf-8\r\nx-request-id: ${id}\r\ncontent-length: ${Buffer.byteLength(body)}`
-  socket.end(`HTTP/1.1 400 Bad Request\r\n${headers}\r\nconnection: close\r\n\r\n${body}`)
 }
 
 function toServiceError (error: FastifyError | ServiceError): ServiceError {

@@ -3,9 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import agent from '../plugins/agent.ts'
 import auth from '../plugins/auth.ts'
+import connection, { refuseConnection } from '../plugins/connection.ts'
 import conversation from '../plugins/conversation.ts'
 import env from '../plugins/env.ts'
-import errors, { refuseConnection, sendError } from '../plugins/errors.ts'
+import errors, { sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
@@ -33,10 +34,18 @@ export interface AppOptions {
   readonly setVariables?: (variables: Environment) => void
   /** After how long a silent event stream says that it is still there. */
   readonly heartbeatMs?: number
+  /** How long a request may take to arrive: its headers, and all of it. */
+  readonly arrival?: { readonly headersMs: number, readonly requestMs: number }
 }
 
 const MINUTE_MS = 60_000
 const SECOND_MS = 1000
+
+/** Whoever sends slower than that holds a connection, and is no chat. */
+const ARRIVAL = { headersMs: 10 * SECOND_MS, requestMs: 30 * SECOND_MS }
+
+/** How often slow ones are looked for: so much longer do they stay. */
+const MAX_CHECK_MS = 2 * SECOND_MS
 
 /** Of the time to stop, the part that turns may use; the rest is for the answers, the flush and the exit. */
 const DRAIN_SHARE = 0.7
@@ -53,7 +62,7 @@ const MIN_FLUSH_MS = 100
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS } = options
+  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, heartbeatMs = 15 * SECOND_MS, arrival = ARRIVAL } = options
   const secrets = listSecrets(environment)
   const app = Fastify({
     logger: logger === false
@@ -67,9 +76,14 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: 256 * 1024,
     // In UTF-16 units: a user id of 256 characters beyond the basic plane, and its platform.
     routerOptions: { maxParamLength: 600 },
-    requestTimeout: 30 * SECOND_MS,
+    requestTimeout: arrival.requestMs,
     keepAliveTimeout: 65 * SECOND_MS,
-    http: { headersTimeout: 10 * SECOND_MS },
+    http: {
+      headersTimeout: arrival.headersMs,
+      connectionsCheckingInterval: Math.min(MAX_CHECK_MS, arrival.headersMs),
+      // Checked by us, to be answered in our own form.
+      requireHostHeader: false
+    },
     // The load of a big file takes its time.
     pluginTimeout: 0,
     // Those who come while turns drain are answered by us, in our own form.
@@ -85,6 +99,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
     await app.register(errors)
+    await app.register(connection)
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY })
     await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now })

@@ -15,6 +15,7 @@ export const ERRORS = {
   KEY_REFUSED: { status: 401, message: 'A valid API key is required', nextStep: 'Send Authorization: Bearer <API_KEY>' },
   ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route', nextStep: 'GET / lists the endpoints' },
   SESSION_NOT_FOUND: { status: 404, message: 'This session does not exist or has expired', nextStep: 'Send the message without session_id to start a new one' },
+  REQUEST_TIMED_OUT: { status: 408, message: 'The request took too long to arrive', nextStep: 'Send the whole request within 30 s, its headers within 10 s' },
   APPROVAL_NOT_PENDING: { status: 409, message: 'No question is waiting for an answer', nextStep: 'Nothing to do: the question was answered or never asked' },
   APPROVAL_SUPERSEDED: { status: 409, message: 'This is not the question that is waiting', nextStep: 'Read the session for the pending approval_id' },
   APPROVAL_EXPIRED: {
@@ -43,6 +44,7 @@ export const ERRORS = {
   MEDIA_TYPE_UNSUPPORTED: { status: 415, message: 'The body must be application/json', nextStep: 'Send Content-Type: application/json' },
   DECISION_REFUSED: { status: 422, message: 'The decision does not fit the question', nextStep: 'Read approval_data for what may be decided' },
   TURN_QUEUE_FULL: { status: 429, message: 'Too many messages are waiting for this session', nextStep: 'Wait for the answers, or raise MAX_QUEUED_TURNS' },
+  HEADERS_TOO_LARGE: { status: 431, message: 'The headers are larger than 16 KiB', nextStep: 'Send less' },
   CONVERSATION_UNREADABLE: {
     status: 500,
     message: 'This conversation cannot be read any more. Send "/new" to start a new one',
