@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERRORS, ServiceError, type ErrorCode } from '../src/errors.ts'
 import { LogBudget } from '../src/log-budget.ts'
+import { SAFE_HEADERS } from '../src/safe-headers.ts'
 import { PLATFORM_PATTERN } from '../src/sessions/session.ts'
+import { shorten } from '../src/sessions/text.ts'
 import { inferPlatform, normaliseUserId } from '../src/sessions/user-id.ts'
 
 declare module 'fastify' {
@@ -34,6 +34,9 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_NOT_JSON'
 }
 
+/** Characters of a path that nobody knows which are said back. */
+const MAX_PATH = 200
+
 const PLATFORM = new RegExp(PLATFORM_PATTERN)
 
 /** Refusals as they are meant to be: many at once would be many stacks in the log, which helps nobody. */
@@ -44,11 +47,13 @@ const REASONS: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  408: 'Request Timeout',
   409: 'Conflict',
   413: 'Payload Too Large',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Entity',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
@@ -64,14 +69,6 @@ export interface ErrorsOptions {
 const MAX_REFUSALS = 60
 const REFUSALS_WINDOW_MS = 60_000
 
-/** What every answer says to browsers, for those that are given before any hook runs. */
-const SAFE_HEADERS = {
-  'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY'
-}
-
 /** One handler for every error: the table's status and code for the client, the cause for the log. */
 async function errors (fastify: FastifyInstance, { now }: ErrorsOptions): Promise<void> {
   fastify.decorate('refusalBudget', new LogBudget({ maxLines: MAX_REFUSALS, windowMs: REFUSALS_WINDOW_MS, now }))
@@ -86,7 +83,7 @@ async function errors (fastify: FastifyInstance, { now }: ErrorsOptions): Promis
   })
   fastify.decorateRequest('logError', function logOwnError (error) { logError(error, this) })
   fastify.setNotFoundHandler(function refuseRoute (request) {
-    throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
+    throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${shorten(request.url.split('?')[0] ?? '', MAX_PATH)}` })
   })
   fastify.setSchemaErrorFormatter((problems, place) => new Error(problems.map(problem => formatProblem(problem, place)).join('; ')))
 }
@@ -152,21 +149,6 @@ function formatError (error: ServiceError, { requestId, person }: ErrorContext):
     request_id: requestId,
     ...(person !== undefined && describeToPerson(person, error))
   })
-}
-
-/** Answers what is no HTTP, for which there is neither request nor route, in the form of every error. */
-export function refuseConnection (error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const id = randomUUID()
-  const body = JSON.stringify({ statusCode: 400, code: 'REQUEST_INVALID', error: REASONS[400], message: 'The request is not valid HTTP', request_id: id })
-  const headers = {
-    ...SAFE_HEADERS, 'content-type': 'application/json; charset=utf-8', 'x-request-id': id, 'content-length': Buffer.byteLength(body), connection: 'close'
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 400 Bad Request\r\n${lines.join('')}\r\n${body}`)
 }
 
 function toServiceError (error: FastifyError | ServiceError): ServiceError {

@@ -9,6 +9,11 @@ async function jsonBody (fastify: FastifyInstance): Promise<void> {
   const parseJson = fastify.getDefaultJsonParser('error', 'error')
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, function parseBody (request, body, done) {
+    const { 'content-encoding': encoding = 'identity' } = request.headers
+    if (encoding !== 'identity') {
+      done(new ServiceError('MEDIA_TYPE_UNSUPPORTED', { message: 'The body must not be compressed' }))
+      return
+    }
     const bytes = Buffer.from(body)
     // Decoding would replace what is no UTF-8, and half a surrogate pair is none either.
     if (!isUtf8(bytes)) {

@@ -66,7 +66,7 @@ export function findApiKey (keys: readonly ApiKey[], sent: string): ApiKey | und
 }
 
 /** Everything in a list, right or wrong, that must not appear in a log. */
-export function listSecrets (text: string): string[] {
+export function listKeySecrets (text: string): string[] {
   const parts = text.split(',')
   return [text, ...parts, ...parts.map(part => parseEntry(part).secret)]
 }

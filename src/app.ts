@@ -3,11 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import agent from '../plugins/agent.ts'
 import auth from '../plugins/auth.ts'
+import connection, { refuseConnection } from '../plugins/connection.ts'
 import conversation from '../plugins/conversation.ts'
 import crossOrigin from '../plugins/cross-origin.ts'
 import env from '../plugins/env.ts'
 import ephemeralData from '../plugins/ephemeral-data.ts'
-import errors, { refuseAddress, refuseConnection } from '../plugins/errors.ts'
+import errors, { refuseAddress } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
 import openapi from '../plugins/openapi.ts'
@@ -25,9 +26,9 @@ import apiDocument from '../routes/openapi.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { listSecrets } from './api-keys.ts'
-import { resolveConversationsPath, SECRET_SETTINGS, type Config, type Environment } from './config.ts'
+import { resolveConversationsPath, type Config, type Environment } from './config.ts'
 import { describeLoggedRequest, makeErrorSerializer, type Log } from './log.ts'
+import { listSecrets, makeLineMask } from './secrets.ts'
 import { isProxyList, splitList } from './setting-lists.ts'
 import { describeTrace } from './trace.ts'
 
@@ -47,10 +48,18 @@ export interface AppOptions {
   readonly maxLoopDelayMs?: number
   /** After how long a silent event stream says that it is still there. */
   readonly heartbeatMs?: number
+  /** How long a request may take to arrive: its headers, and all of it. */
+  readonly arrival?: { readonly headersMs: number, readonly requestMs: number }
 }
 
 const MINUTE_MS = 60_000
 const SECOND_MS = 1000
+
+/** Whoever sends slower than that holds a connection, and is no chat. */
+const ARRIVAL = { headersMs: 10 * SECOND_MS, requestMs: 30 * SECOND_MS }
+
+/** How often slow ones are looked for: so much longer do they stay. */
+const MAX_CHECK_MS = 2 * SECOND_MS
 
 /** Of the time to stop, the part that turns may use; the rest is for the answers, the flush and the exit. */
 const DRAIN_SHARE = 0.7
@@ -68,12 +77,13 @@ const MIN_FLUSH_MS = 100
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const {
-    env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS, maxLoopDelayMs
+    env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS, arrival = ARRIVAL,
+    maxLoopDelayMs
   } = options
-  const secrets = [...[...SECRET_SETTINGS].map(name => environment[name] ?? ''), ...listSecrets(environment.API_KEY ?? '')]
+  const secrets = listSecrets(environment)
   const serializers = { err: makeErrorSerializer(secrets), req: describeLoggedRequest }
   const app = Fastify({
-    logger: logger === false ? false : { ...(logger !== true && logger), serializers, mixin: describeTrace },
+    logger: logger === false ? false : { ...(logger !== true && logger), serializers, mixin: describeTrace, hooks: { streamWrite: makeLineMask(secrets) } },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: readRequestId,
@@ -83,9 +93,14 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     // In UTF-16 units: a user id of 256 characters beyond the basic plane, and its platform.
     routerOptions: { maxParamLength: 600 },
     trustProxy: readProxies(environment),
-    requestTimeout: 30 * SECOND_MS,
+    requestTimeout: arrival.requestMs,
     keepAliveTimeout: 65 * SECOND_MS,
-    http: { headersTimeout: 10 * SECOND_MS },
+    http: {
+      headersTimeout: arrival.headersMs,
+      connectionsCheckingInterval: Math.min(MAX_CHECK_MS, arrival.headersMs),
+      // Checked by us, to be answered in our own form.
+      requireHostHeader: false
+    },
     // The load of a big file takes its time.
     pluginTimeout: 0,
     // Those who come while turns drain are answered by us, in our own form.
@@ -102,6 +117,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     onSettings(config, app.log)
 
     await app.register(errors, { now })
+    await app.register(connection)
     await app.register(tracer, {
       endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
       headers: config.OTEL_EXPORTER_OTLP_HEADERS,

@@ -118,6 +118,9 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const SETTINGS: ReadonlyMap<string, TSchema> = new Map(Object.entries<TSchema>(Config.properties))
 
+/** The names of the settings. */
+export const SETTING_NAMES: ReadonlySet<string> = new Set(SETTINGS.keys())
+
 /** The names of the settings that must not appear in a log or a message. */
 export const SECRET_SETTINGS: ReadonlySet<string> = new Set([...SETTINGS].filter(([, schema]) => schema.writeOnly === true).map(([name]) => name))
 

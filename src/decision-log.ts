@@ -9,7 +9,7 @@ import type { JsonObject } from './sessions/session.ts'
 /** How many decisions a session remembers. */
 const MAX_ENTRIES = 20
 
-/** Characters of what was asked that are remembered. */
+/** Characters of a tool's name that are remembered. */
 const MAX_WHAT = 200
 
 /** How a decision came. */
@@ -17,7 +17,7 @@ export type Route = 'chat' | 'approve' | 'timeout'
 
 const Entry = Type.Object({
   approval_id: Type.String(),
-  /** What was asked, shortened. */
+  /** Which tool, or step of the graph, was asked about; never with what arguments: what people say is the conversation's alone. */
   what: Type.String(),
   /** A decision's type, or `expired`. */
   decision: Type.String(),
@@ -45,9 +45,9 @@ export interface Decided {
 export function logDecision (metadata: JsonObject, { approval, decisions, nowMs, userId, route }: Decided): JsonObject {
   const asked = approval.actions ?? [approval]
   const isExpired = route === 'timeout'
-  const entries = asked.map(({ description }, index): Entry => ({
+  const entries = asked.map(({ tool_name: toolName }, index): Entry => ({
     approval_id: approval.approval_id,
-    what: shorten(description, MAX_WHAT),
+    what: shorten(toolName, MAX_WHAT),
     decision: isExpired ? 'expired' : decisions[index]?.type ?? 'reject',
     at: new Date(nowMs).toISOString(),
     ...(!isExpired && { by: userId }),
@@ -57,10 +57,18 @@ export function logDecision (metadata: JsonObject, { approval, decisions, nowMs,
   return writeEntries(metadata, [...readEntries(metadata), ...entries].slice(-MAX_ENTRIES))
 }
 
-/** What expired since the person was last told; undefined if nothing did. */
-export function findUntoldExpiry (metadata: JsonObject): string | undefined {
+/** A question that expires in this very turn, which still knows what it asked. */
+export interface Expired {
+  readonly approvalId: string
+  readonly asked: string
+}
+
+/** What expired since the person was last told, by the names of the tools unless this turn knows more; undefined if nothing did. */
+export function findUntoldExpiry (metadata: JsonObject, expired?: Expired): string | undefined {
   const untold = readEntries(metadata).filter(entry => entry.untold === true)
-  return untold.length === 0 ? undefined : untold.map(entry => entry.what).join('; ')
+  const others = untold.filter(entry => entry.approval_id !== expired?.approvalId).map(entry => entry.what)
+  if (expired === undefined || others.length === untold.length) return untold.length === 0 ? undefined : others.join('; ')
+  return [...others, expired.asked].join('; ')
 }
 
 /** The same metadata, all expiries told. */

@@ -18,6 +18,7 @@ export const ERRORS = {
   },
   ROUTE_NOT_FOUND: { status: 404, message: 'There is no such route', nextStep: 'GET / lists the endpoints' },
   SESSION_NOT_FOUND: { status: 404, message: 'This session does not exist or has expired', nextStep: 'Send the message without session_id to start a new one' },
+  REQUEST_TIMED_OUT: { status: 408, message: 'The request took too long to arrive', nextStep: 'Send the whole request within 30 s, its headers within 10 s' },
   APPROVAL_NOT_PENDING: { status: 409, message: 'No question is waiting for an answer', nextStep: 'Nothing to do: the question was answered or never asked' },
   APPROVAL_SUPERSEDED: { status: 409, message: 'This is not the question that is waiting', nextStep: 'Read the session for the pending approval_id' },
   APPROVAL_EXPIRED: {
@@ -55,6 +56,7 @@ export const ERRORS = {
     nextStep: 'Wait as long as Retry-After says, or raise RATE_LIMIT_MAX (of a person) or RATE_LIMIT_KEY_MAX (of a key)'
   },
   STREAMS_EXCEEDED: { status: 429, message: 'Too many event streams are open', nextStep: 'Read streams to their end and close them, or raise MAX_STREAMS' },
+  HEADERS_TOO_LARGE: { status: 431, message: 'The headers are larger than 16 KiB', nextStep: 'Send less' },
   CONVERSATION_UNREADABLE: {
     status: 500,
     message: 'This conversation cannot be read any more. Send "/new" to start a new one',

@@ -3,10 +3,20 @@ import { Value } from '@sinclair/typebox/value'
 import { DecisionType, type Question } from './agent/agent.ts'
 import { KeyRecord } from './key-record.ts'
 import { JsonObject } from './sessions/session.ts'
+import { shortenVisibly, showHidden } from './visible-text.ts'
 
 const Action = Type.Object({ tool_name: Type.String(), args: JsonObject, description: Type.String() }, { title: 'Action' })
 
-/** A question as clients see it. */
+/** Characters of what is asked in a message, all actions together: what chats take in one message leaves room for the agent's own words. */
+const MAX_ASKED = 1500
+
+/** Characters of an action that is told to have expired. */
+const MAX_TOLD = 200
+
+/** So many of each action, however many there are. */
+const MIN_ASKED = 100
+
+/** A question as clients see it. Its names and descriptions are for people, and show what hides in them; `args` are data, and exact. */
 export const ApprovalData = Type.Object({
   type: Type.Literal('approval_request'),
   /** New with every question, and whenever a question is asked again because its answer was cut off. */
@@ -61,14 +71,16 @@ export interface HoldOptions {
 export function holdQuestion (question: Question, { approvalId, nowMs, isOutcomeUnknown = false, timeoutMs }: HoldOptions): PendingApproval {
   const [first] = question.actions
   if (first === undefined) throw new Error('A question covers at least one action')
-  const actions = question.actions.map(({ toolName, args, description }) => ({ tool_name: toolName, args, description }))
+  const actions = question.actions.map(({ toolName, args, description }) => {
+    return { tool_name: showHidden(toolName), args, description: showHidden(description, { isMultiline: true }) }
+  })
   return {
     type: 'approval_request',
     approval_id: approvalId,
-    tool_name: first.toolName,
+    tool_name: showHidden(first.toolName),
     tool_call_id: first.toolCallId,
     args: first.args,
-    description: first.description,
+    description: showHidden(first.description, { isMultiline: true }),
     allowed_decisions: first.allowedDecisions.filter(type => question.actions.every(action => action.allowedDecisions.includes(type))),
     requested_at: new Date(nowMs).toISOString(),
     ...(timeoutMs !== undefined && { expires_at: new Date(nowMs + timeoutMs).toISOString() }),
@@ -86,6 +98,11 @@ export function claimApproval (approval: PendingApproval, nowMs: number, approve
 /** Whether a question has waited too long for its answer. */
 export function hasExpired ({ expires_at: expiresAt }: PendingApproval, nowMs: number): boolean {
   return expiresAt !== undefined && nowMs >= Date.parse(expiresAt)
+}
+
+/** What was asked, in one line: for the very reply that ends the question, since nothing keeps it beyond. */
+export function describeAsked (approval: PendingApproval): string {
+  return (approval.actions ?? [approval]).map(({ description }) => shortenVisibly(showHidden(description), MAX_TOLD)).join('; ')
 }
 
 /** Told to a person on the first message after a question expired. */
@@ -107,17 +124,33 @@ export function showApproval (json: JsonObject): JsonObject {
   return shown
 }
 
-/** The question as a text that a person can answer in any chat: what is asked, and how to answer. */
+/**
+ * The question as a text that a person can answer in any chat: what is asked, and how to answer.
+ *
+ * *Promise.* What is asked forges neither another action nor another way to answer: where it has several lines, they are marked, and none looks like
+ * one of ours. What is too long for a chat says in its midst how much is left out; its end is shown.
+ */
 export function describeQuestion (question: Question, approval: PendingApproval): string {
   const { actions } = question
-  const lines = question.text === '' ? [] : [question.text, '']
+  const lines = question.text === '' ? [] : [showHidden(question.text, { isMultiline: true }), '']
   if (approval.holdline.outcome_unknown === true) {
     lines.push(OUTCOME_UNKNOWN, '')
   }
   lines.push(actions.length === 1 ? 'I need your approval:' : `I need your approval for ${actions.length} actions:`)
-  for (const [index, { description }] of actions.entries()) lines.push(actions.length === 1 ? description : `${index + 1}. ${description}`)
+  const maxCharacters = Math.max(MIN_ASKED, Math.floor(MAX_ASKED / actions.length))
+  for (const [index, action] of actions.entries()) {
+    const description = describeAction(action, maxCharacters)
+    lines.push(actions.length === 1 ? description : `${index + 1}. ${description}`)
+  }
   lines.push('', ...describeAnswers(approval))
   return lines.join('\n')
+}
+
+/** One line as it is, several with a mark before each. */
+function describeAction ({ description }: Question['actions'][number], maxCharacters: number): string {
+  const text = shortenVisibly(showHidden(description, { isMultiline: true }), maxCharacters)
+  const lines = text.split('\n')
+  return lines.length === 1 ? text : ['', ...lines].join('\n> ').slice(1)
 }
 
 /** How a question may be answered in a chat; nothing but `/new` where it takes no decision that has words. */

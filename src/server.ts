@@ -6,20 +6,30 @@ import { mergeEnvironment, resolveConversationsPath, type Config, type Environme
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import { leaveRoot } from './run-as.ts'
+import { listSecrets, makeMask, type Mask } from './secrets.ts'
 
 /** The process: settings, listen, signals. Everything else is in `app.ts`. */
 async function start (): Promise<void> {
   let app: FastifyInstance | undefined
+  let mask: Mask = text => text
+  const fail = (error: unknown): never => {
+    // One line says what is wrong; a stack is for what we did not foresee.
+    process.stderr.write(`${mask(describeFailure(error))}\n`)
+    process.exit(1)
+  }
+  // Node would print all that an error carries along, such as the headers of a request; what an agent of the user's does may fail at any time.
+  process.on('uncaughtException', fail)
   try {
     const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
-    app = await buildApp({ env: mergeEnvironment(dotenv, process.env), logger: await describeLogger(), setVariables, onSettings: becomeUser })
+    const env = mergeEnvironment(dotenv, process.env)
+    mask = makeMask(listSecrets(env))
+    app = await buildApp({ env, logger: await describeLogger(), setVariables, onSettings: becomeUser })
+    process.off('uncaughtException', fail)
     stopWithGrace(app)
     await app.listen({ host: app.config.HOST, port: app.config.PORT })
   } catch (error) {
     await app?.close().catch(() => {})
-    // One line says what is wrong; a stack is for what we did not foresee.
-    process.stderr.write(`${describeFailure(error)}\n`)
-    process.exit(1)
+    fail(error)
   }
 }
 

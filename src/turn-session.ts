@@ -1,9 +1,9 @@
 import type { Agent, Person, Question } from './agent/agent.ts'
-import { findUntoldExpiry, logDecision, markExpiriesTold } from './decision-log.ts'
+import { findUntoldExpiry, logDecision, markExpiriesTold, type Expired } from './decision-log.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import {
-  describeExpiry, EXPIRED, hasExpired, holdQuestion, OUTCOME_UNKNOWN, readPendingApproval, REPLY_LOST, type PendingApproval
+  describeAsked, describeExpiry, EXPIRED, hasExpired, holdQuestion, OUTCOME_UNKNOWN, readPendingApproval, REPLY_LOST, type PendingApproval
 } from './pending-approval.ts'
 import { readUserName } from './sessions/metadata.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
@@ -42,7 +42,8 @@ export class TurnSession {
   readonly #log: Log
   #session: Session
   #notice: string | undefined
-  #hasExpired = false
+  /** What the question asked that this turn found expired. */
+  #expired: Expired | undefined
 
   constructor (options: TurnSessionOptions, session: Session, log: Log) {
     this.#options = options
@@ -62,7 +63,7 @@ export class TurnSession {
 
   /** Whether this turn found its question expired. */
   get hasExpired (): boolean {
-    return this.#hasExpired
+    return this.#expired !== undefined
   }
 
   /** The graph is the truth about a question, the session is its index: after a crash between the two, the session is made to agree. */
@@ -98,14 +99,14 @@ export class TurnSession {
 
   /** The error for a yes that comes too late; it tells the person, too. */
   async refuseExpired (): Promise<ServiceError> {
-    const what = findUntoldExpiry(this.#session.metadata)
+    const what = findUntoldExpiry(this.#session.metadata, this.#expired)
     await this.save({ metadata: markExpiriesTold(this.#session.metadata) })
     return new ServiceError('APPROVAL_EXPIRED', what === undefined ? {} : { message: describeExpiry(what) })
   }
 
   /** The person is to be told, with the reply, of what expired; `markTold` notes that it was. */
   noticeExpiry (metadata: JsonObject): void {
-    const what = findUntoldExpiry(metadata)
+    const what = findUntoldExpiry(metadata, this.#expired)
     if (what !== undefined) this.#notice = describeExpiry(what)
   }
 
@@ -169,7 +170,7 @@ export class TurnSession {
     await agent.dismiss({ threadId, person, signal: stop, question, reason: EXPIRED })
     const logged = logDecision(metadata, { approval, decisions: [], nowMs: now(), userId, route: 'timeout' })
     await this.save({ metadata: logged, pendingApproval: null })
-    this.#hasExpired = true
+    this.#expired = { approvalId: approval.approval_id, asked: describeAsked(approval) }
   }
 
   /** The session keeps the claim until a reply has told the person. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { describeKey, findApiKey, listSecrets, parseApiKeys, SCOPES, type Scope } from '../src/api-keys.ts'
+import { describeKey, findApiKey, listKeySecrets, parseApiKeys, SCOPES, type Scope } from '../src/api-keys.ts'
 
 const hash = (secret: string): string => createHash('sha256').update(secret).digest('hex')
 
@@ -120,6 +120,6 @@ t.test('a key is named by its name, or by its place', async t => {
 })
 
 t.test('each secret of a list is known for one, and so is what stands in a list that is wrong', async t => {
-  const secrets = listSecrets(`bare-one,bot:named-one:chat,x:two:parts,sha256:${hash('b')},,:`)
+  const secrets = listKeySecrets(`bare-one,bot:named-one:chat,x:two:parts,sha256:${hash('b')},,:`)
   for (const secret of ['bare-one', 'named-one', 'two:parts', `sha256:${hash('b')}`]) t.ok(secrets.includes(secret), secret)
 })

@@ -36,7 +36,7 @@ t.test('an expired question is told to the agent and, with the next message, to 
   const { messages } = (await service.get(`/api/sessions/${session_id}/messages`)).body
   t.match(messages[2], { role: 'tool', content: /expired/ })
   t.match((await service.say('notes')).body.message, /no notes/)
-  t.match(await readLog(service), [{ what: 'Save the note "one"', decision: 'expired', via: 'timeout' }])
+  t.match(await readLog(service), [{ what: 'save_note', decision: 'expired', via: 'timeout' }])
 })
 
 t.test('a yes that comes too late is told so, and decides nothing', async t => {
@@ -54,7 +54,7 @@ t.test('a program\'s decision that comes too late gets 409, and the person is to
   clock.nowMs += 10 * MINUTE_MS
   t.match(await service.approve({ user_id: 'ann', session_id, approved: true }), { status: 409, body: { code: 'APPROVAL_EXPIRED' } })
   t.match(await service.approve({ user_id: 'ann', session_id, approved: true }), { status: 409, body: { code: 'APPROVAL_NOT_PENDING' } })
-  t.match((await service.say('Hello')).body.message, /^Nobody answered in time/)
+  t.match((await service.say('Hello')).body.message, /^Nobody answered in time, so this was not done: save_note/)
 })
 
 t.test('a question expires across a restart', async t => {
@@ -76,9 +76,9 @@ t.test('a session remembers its last twenty decisions: what, which, when, by who
   await service.say('note: three')
   await service.say('reject: no need')
   t.match(await readLog(service), [
-    { what: 'Save the note "one"', decision: 'approve', by: 'api_ann', via: 'chat', at: /^20/, approval_id: String },
-    { what: 'Save the note "two"', decision: 'edit', by: 'api_ann', via: 'approve' },
-    { what: 'Save the note "three"', decision: 'reject', via: 'chat' }
+    { what: 'save_note', decision: 'approve', by: 'api_ann', via: 'chat', at: /^20/, approval_id: String },
+    { what: 'save_note', decision: 'edit', by: 'api_ann', via: 'approve' },
+    { what: 'save_note', decision: 'reject', via: 'chat' }
   ])
   for (let count = 0; count < 20; count++) {
     await service.say('note: more')
@@ -86,7 +86,7 @@ t.test('a session remembers its last twenty decisions: what, which, when, by who
   }
   const log = await readLog(service)
   t.equal(log.length, 20)
-  t.match(log[0], { what: 'Save the note "more"' })
+  t.notMatch(JSON.stringify(log), /one|more|need/, 'and never with what arguments or why')
   const big = 'x'.repeat(16 * 1024 - 40)
   t.equal((await service.say('Hello', { metadata: { big } })).status, 200, 'the log does not count as the client\'s')
   t.match((await service.get('/api/sessions/ann')).body.sessions[0]?.metadata, { plan: 'gold', big })

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ServiceError } from '../errors.ts'
+import { dropHidden } from '../visible-text.ts'
 import { shorten } from './text.ts'
 import { isJsonObject, type JsonObject } from './session.ts'
 
@@ -53,11 +54,11 @@ export function changeOwnMetadata (metadata: JsonObject, change: JsonObject): Js
   return { ...metadata, [RESERVED_KEY]: { ...readOwnMetadata(metadata), ...change } }
 }
 
-/** The person's name as `metadata.user_profile.name` gives it: one line, at most 200 characters. */
+/** The person's name as `metadata.user_profile.name` gives it: one line, nothing hidden in it, at most 200 characters. */
 export function readUserName (metadata: JsonObject): string | undefined {
   const profile = readUserProfile(metadata)
   if (typeof profile?.name !== 'string') return undefined
-  const name = profile.name.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim()
+  const name = dropHidden(profile.name)
   return name === '' ? undefined : shorten(name, MAX_NAME)
 }
 

@@ -41,7 +41,8 @@ t.test('what is no HTTP is answered in the same form', async t => {
 t.test('a failure that nobody foresaw tells the client nothing and the log everything', async t => {
   const logged: Record<string, unknown>[] = []
   const service = await startApp(t, { logged })
-  t.intercept(service.app.sessionStore, 'count', { value: () => { throw new TypeError('/etc/secret is broken') }, configurable: true })
+  const failure = Object.assign(new Error('/etc/secret is broken'), { code: 'EACCES', syscall: 'open' })
+  t.intercept(service.app.sessionStore, 'count', { value: () => { throw failure }, configurable: true })
   const { status, body } = await service.get('/api/sessions/count')
   t.equal(status, 500)
   t.match(body, { code: 'INTERNAL', message: 'Something went wrong' })

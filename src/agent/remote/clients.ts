@@ -82,5 +82,5 @@ function isTimeout (error: unknown): boolean {
 function readCode (error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
   if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code
-  return cause instanceof Error ? cause.message : 'no answer'
+  return cause instanceof Error ? cause.name : 'no answer'
 }

@@ -14,17 +14,20 @@ const Explanation = Type.Union([Type.Object({ message: Type.String() }), Type.Ob
  */
 export type FailureKind = 'status' | 'timeout' | 'connection' | 'unreadable' | 'run'
 
-/** What went wrong at a LangGraph server, or on the way there; bears neither a key nor an address with a password. */
+/** What went wrong at a LangGraph server, or on the way there; its message bears no key, no address with a password, and no word of the server's. */
 export class RemoteFailure extends Error {
   override readonly name = 'RemoteFailure'
   readonly kind: FailureKind
   /** Of HTTP, if the server answered. */
   readonly status: number | undefined
+  /** What the server says of it; not for the log, since it may repeat what people said. */
+  readonly detail: string
 
-  constructor (kind: FailureKind, message: string, { status, cause }: { status?: number, cause?: unknown } = {}) {
+  constructor (kind: FailureKind, message: string, { status, detail = '', cause }: { status?: number, detail?: string, cause?: unknown } = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.kind = kind
     this.status = status
+    this.detail = detail
   }
 }
 
@@ -33,18 +36,21 @@ export function readFailure (error: unknown): unknown {
   if (error instanceof RemoteFailure || !(error instanceof Error)) return error
   if (Value.Check(HttpError, error)) {
     const { status, text } = error
-    return new RemoteFailure('status', `The LangGraph server answered ${status}: ${explain(text)}`, { status })
+    return new RemoteFailure('status', `The LangGraph server answered ${status}; its own log says why`, { status, detail: explain(text) })
   }
   // Its message quotes what could not be read, which may be what people said.
   if (error instanceof SyntaxError) return new RemoteFailure('connection', 'The LangGraph server, or a proxy before it, sent what is no JSON')
   if (error.name === 'TimeoutError') return new RemoteFailure('timeout', 'The LangGraph server did not answer in time', { cause: error })
-  return new RemoteFailure('connection', `The connection to the LangGraph server broke: ${error.message}`, { cause: error })
+  // The SDK quotes what our own `fetch` says; nothing else that it says is ours.
+  const [quoted = 'The connection to the LangGraph server broke'] = /The LangGraph server cannot be reached \(\w+\)/.exec(error.message) ?? []
+  return new RemoteFailure('connection', quoted, { cause: error })
 }
 
 /** The failure that a run reports about itself. */
 export function readRunFailure (data: unknown): RemoteFailure {
-  const message = Value.Check(Type.Object({ message: Type.String() }), data) ? data.message : 'it gives no reason'
-  return new RemoteFailure('run', `The run failed: ${message.slice(0, MAX_TEXT)}`)
+  const name = Value.Check(Type.Object({ error: Type.String({ pattern: '^\\w{1,64}$' }) }), data) ? ` with ${data.error}` : ''
+  const detail = Value.Check(Type.Object({ message: Type.String() }), data) ? data.message.slice(0, MAX_TEXT) : ''
+  return new RemoteFailure('run', `The run failed${name}; the log of the LangGraph server says why`, { detail })
 }
 
 /** Throws what the callers of an agent know. */

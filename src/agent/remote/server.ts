@@ -183,7 +183,7 @@ export class LangGraphServer {
     const failure = readFailure(error)
     const status = failure instanceof RemoteFailure ? failure.status : undefined
     if (status === 401 || status === 403) this.log.error({ status }, 'The LangGraph server refuses the key: look at LANGGRAPH_API_KEY')
-    if (status === 404 && failure instanceof RemoteFailure && /: .*\b(assistant|graph)\b/i.test(failure.message)) {
+    if (status === 404 && failure instanceof RemoteFailure && /\b(assistant|graph)\b/i.test(failure.detail)) {
       this.log.error({ assistant: this.assistantId }, 'The LangGraph server has no such assistant: look at LANGGRAPH_ASSISTANT_ID')
     }
     return failure
