@@ -24,8 +24,10 @@ export interface ConversationPluginOptions {
 
 /** Turns as `fastify.conversation`; closing waits for those that run, and refuses new ones meanwhile. */
 async function conversation (fastify: FastifyInstance, { drainMs, stopMs, ...options }: ConversationPluginOptions): Promise<void> {
-  const { sessionStore: store, agent, turnDesk } = fastify
-  const instance = new Conversation({ store, agent, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
+  const { sessionStore: store, agent, turnDesk, metrics } = fastify
+  const onEnd = (sessionIds: readonly string[]): void => { turnDesk.forget(sessionIds) }
+  const instance = new Conversation({ store, agent, onEnd, observer: metrics.turns, ...options })
+  metrics.state.watch({ turns: instance })
   fastify.decorate('conversation', instance)
 
   // preClose, not onClose: the server still listens, so that those who come too late are told so.
@@ -34,4 +36,4 @@ async function conversation (fastify: FastifyInstance, { drainMs, stopMs, ...opt
   })
 }
 
-export default fp(conversation, { name: 'conversation', dependencies: ['session-store', 'agent', 'turn-desk'], fastify: '5.x' })
+export default fp(conversation, { name: 'conversation', dependencies: ['session-store', 'agent', 'turn-desk', 'metrics'], fastify: '5.x' })

@@ -12,6 +12,8 @@ declare module 'fastify' {
     describeErrors (): (error: ServiceError) => string
     /** Logs an error that ended this request. */
     logError (error: ServiceError): void
+    /** Whether a turn was run for this request, whose end has its own line in the log. */
+    isTurn: boolean
   }
   interface FastifyContextConfig {
     /** Errors carry what a bot shows to a person, too. */
@@ -54,6 +56,7 @@ async function errors (fastify: FastifyInstance): Promise<void> {
     const context = describeContext(this)
     return error => formatError(error, context)
   })
+  fastify.decorateRequest('isTurn', false)
   fastify.decorateRequest('logError', function logOwnError (error) { logError(error, this) })
   fastify.setNotFoundHandler(function refuseRoute (request) {
     throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${request.url.split('?')[0]}` })
@@ -79,12 +82,12 @@ export function sendError (thrown: FastifyError | ServiceError, request: Fastify
   reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(formatError(error, describeContext(request)))
 }
 
-function logError (error: ServiceError, { log }: FastifyRequest): void {
+function logError (error: ServiceError, { log, isTurn }: FastifyRequest): void {
   const { code, statusCode, session } = error
   const { message, nextStep } = ERRORS[code]
   const fields = { code, session_id: session?.sessionId }
   if (statusCode >= 500 && code !== 'SERVICE_STOPPING') log.error({ ...fields, err: error.cause ?? error, next_step: nextStep }, message)
-  else log.info(fields, 'Request refused')
+  else if (!isTurn) log.info(fields, 'Request refused')
 }
 
 /** Of a request, what its errors say. */

@@ -40,6 +40,7 @@ const HEADERS = {
  */
 async function eventStream (fastify: FastifyInstance, { heartbeatMs, flushMs }: EventStreamOptions): Promise<void> {
   const open = new Set<ServerResponse>()
+  fastify.metrics.state.watch({ countStreams: () => open.size })
   fastify.decorateReply('sendEvents', function sendEvents (this: FastifyReply, reader: TurnReader) {
     const response = this.raw
     open.add(response)
@@ -111,4 +112,4 @@ class EventStream extends Readable {
   }
 }
 
-export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation'], fastify: '5.x' })
+export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation', 'metrics'], fastify: '5.x' })

@@ -8,12 +8,14 @@ import env from '../plugins/env.ts'
 import errors, { refuseConnection, sendError } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
+import metrics from '../plugins/metrics.ts'
 import sessionCleanup from '../plugins/session-cleanup.ts'
 import sessionStore from '../plugins/session-store.ts'
 import turnDesk from '../plugins/turn-desk.ts'
 import approve from '../routes/approve.ts'
 import chat from '../routes/chat.ts'
 import health from '../routes/health.ts'
+import metricsRoute from '../routes/metrics.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -71,16 +73,25 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     pluginTimeout: 0,
     // Those who come while turns drain are answered by us, in our own form.
     return503OnClosing: false,
-    frameworkErrors: sendError,
-    clientErrorHandler: refuseConnection
+    frameworkErrors (error, request, reply) {
+      // Refused before a route is found, and before any hook runs.
+      app.metrics.http.ended({ method: request.method, route: undefined, status: error.statusCode }, 0)
+      sendError(error, request, reply)
+    },
+    clientErrorHandler (error, socket) {
+      if (error.code !== 'ECONNRESET') app.metrics.http.refused()
+      refuseConnection(error, socket)
+    }
   })
   try {
     await app.register(env, { env: environment })
     const { config } = app
+    const { version } = packageJson
     const timeoutMs = toMs(config.SESSION_TIMEOUT_MINUTES, MINUTE_MS)
     const keepConversations = config.KEEP_CONVERSATIONS
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
 
+    await app.register(metrics, { version, now })
     await app.register(errors)
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY })
@@ -117,7 +128,6 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(eventStream, { heartbeatMs, flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
-    const { version } = packageJson
     const endpoints: string[] = []
     app.addHook('onRoute', function noteEndpoint ({ method, url }) {
       if (method !== 'HEAD') endpoints.push(`${String(method)} ${url}`)
@@ -127,6 +137,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(chat)
     await app.register(approve)
     await app.register(sessions)
+    await app.register(metricsRoute)
     return app
   } catch (error) {
     await app.close()
