@@ -16,7 +16,9 @@ export type AgentPluginOptions = Omit<LoadAgentOptions, 'log'>
 async function agent (fastify: FastifyInstance, options: AgentPluginOptions): Promise<void> {
   const loaded = await loadAgent({ ...options, log: fastify.log })
   fastify.decorate('agent', loaded.agent)
+  fastify.metrics.state.watch({ agent: loaded.agent })
   const { kind, name, model } = loaded.agent.description
+  if (model !== undefined) fastify.metrics.turns.expectModel(model)
   fastify.log.info({ agent: kind, name, model }, describeAgent(loaded.agent.description))
 
   fastify.addHook('onClose', async function closeConversations () {
@@ -29,4 +31,4 @@ function describeAgent ({ kind, name, model }: AgentDescription): string {
   return model === 'offline' ? 'The agent runs on the offline model, which only echoes; set MODEL to use a real one' : `The agent runs on ${model}`
 }
 
-export default fp(agent, { name: 'agent', dependencies: [], fastify: '5.x' })
+export default fp(agent, { name: 'agent', dependencies: ['metrics'], fastify: '5.x' })

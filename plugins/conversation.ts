@@ -31,10 +31,12 @@ export interface ConversationPluginOptions {
 async function conversation (
   fastify: FastifyInstance, { drainMs, stopMs, maxConcurrentTurns, tracer, ...more }: ConversationPluginOptions
 ): Promise<void> {
-  const { sessionStore: store, agent, turnDesk } = fastify
+  const { sessionStore: store, agent, turnDesk, metrics } = fastify
   const slots = new TurnSlots({ maxRunning: maxConcurrentTurns })
-  const options = { store, agent, slots, onEnd: (sessionIds: readonly string[]) => { turnDesk.forget(sessionIds) }, ...more }
+  const onEnd = (sessionIds: readonly string[]): void => { turnDesk.forget(sessionIds) }
+  const options = { store, agent, slots, onEnd, observer: metrics.turns, ...more }
   const instance = tracer === undefined ? new Conversation(options) : new TracedConversation(options, tracer)
+  metrics.state.watch({ turns: instance })
   fastify.decorate('conversation', instance)
 
   // preClose, not onClose: the server still listens, so that those who come too late are told so.
@@ -43,4 +45,4 @@ async function conversation (
   })
 }
 
-export default fp(conversation, { name: 'conversation', dependencies: ['session-store', 'agent', 'turn-desk'], fastify: '5.x' })
+export default fp(conversation, { name: 'conversation', dependencies: ['session-store', 'agent', 'turn-desk', 'metrics'], fastify: '5.x' })

@@ -19,6 +19,8 @@ declare module 'fastify' {
     logError (error: ServiceError): void
     /** Whether its caller is known, by a key. */
     isKnown: boolean
+    /** Whether a turn was run for this request, whose end has its own line in the log. */
+    isTurn: boolean
   }
   interface FastifyContextConfig {
     /** Errors carry what a bot shows to a person, too. */
@@ -81,6 +83,7 @@ async function errors (fastify: FastifyInstance, { now }: ErrorsOptions): Promis
     const context = describeContext(this)
     return error => formatError(error, context)
   })
+  fastify.decorateRequest('isTurn', false)
   fastify.decorateRequest('logError', function logOwnError (error) { logError(error, this) })
   fastify.setNotFoundHandler(function refuseRoute (request) {
     throw new ServiceError('ROUTE_NOT_FOUND', { message: `There is no ${request.method} ${shorten(request.url.split('?')[0] ?? '', MAX_PATH)}` })
@@ -111,13 +114,13 @@ function sendError (thrown: FastifyError | ServiceError, request: FastifyRequest
   reply.code(statusCode).header('content-type', 'application/json; charset=utf-8').send(formatError(error, describeContext(request)))
 }
 
-function logError (error: ServiceError, { log, isKnown, server }: FastifyRequest): void {
+function logError (error: ServiceError, { log, isKnown, isTurn, server }: FastifyRequest): void {
   const { code, statusCode, session } = error
   const { message, nextStep } = ERRORS[code]
   const fields = { code, session_id: session?.sessionId }
   if (statusCode >= 500 && !EXPECTED.has(code)) log.error({ ...fields, err: error.cause ?? error, next_step: nextStep }, message)
-  else if (isKnown) log.info(fields, 'Request refused')
-  else logRefusal(fields, log, server.refusalBudget)
+  else if (!isTurn && isKnown) log.info(fields, 'Request refused')
+  else if (!isTurn) logRefusal(fields, log, server.refusalBudget)
 }
 
 /** Anybody may send what is refused, as often as they like. */

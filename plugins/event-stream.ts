@@ -50,6 +50,7 @@ async function eventStream (fastify: FastifyInstance, { heartbeatMs, maxStreams,
     const release = openStreams.take(this.request.countedClient)
     finished(this.raw).then(release, release)
   })
+  fastify.metrics.state.watch({ countStreams: () => open.size })
   fastify.decorateReply('sendEvents', function sendEvents (this: FastifyReply, reader: TurnReader) {
     const response = this.raw
     open.add(response)
@@ -121,4 +122,4 @@ class EventStream extends Readable {
   }
 }
 
-export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation', 'rate-limit'], fastify: '5.x' })
+export default fp(eventStream, { name: 'event-stream', dependencies: ['conversation', 'rate-limit', 'metrics'], fastify: '5.x' })

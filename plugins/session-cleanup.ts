@@ -17,16 +17,21 @@ export interface SessionCleanupOptions {
 /** Sweeps expired sessions and their conversations; closing waits for a sweep in flight. */
 async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...options }: SessionCleanupOptions): Promise<void> {
   await fastify.register(schedule)
-  const { sessionStore: store, agent, turnDesk, log } = fastify
+  const { sessionStore: store, agent, turnDesk, metrics, log } = fastify
   const sweep = new Sweep({ store, agent, log, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
   let inFlight: Promise<unknown> = Promise.resolve()
 
   async function sweepOnce (): Promise<void> {
-    const run = sweep.run().then(report => { log.debug(report, 'Swept') })
+    const startedMs = performance.now()
+    const run = sweep.run().then(report => {
+      metrics.sweeps.swept(report, performance.now() - startedMs)
+      log.debug(report, 'Swept')
+    })
     inFlight = Promise.allSettled([inFlight, run])
     await run
   }
   const task = new AsyncTask(JOB_ID, sweepOnce, function logFailure (error) {
+    metrics.sweeps.failed()
     log.error({ err: error }, 'The sweep failed; the next one tries again')
   })
 
@@ -47,4 +52,4 @@ async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...option
   })
 }
 
-export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['session-store', 'agent', 'turn-desk'], fastify: '5.x' })
+export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['session-store', 'agent', 'turn-desk', 'metrics'], fastify: '5.x' })

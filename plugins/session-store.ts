@@ -24,14 +24,18 @@ export interface SessionStorePluginOptions {
 
 /** The sessions as `fastify.sessionStore`: loaded before the server listens, flushed when it closes. */
 async function sessionStore (fastify: FastifyInstance, { tracer, ...options }: SessionStorePluginOptions): Promise<void> {
-  const file = new CsvSessionStore({ ...options, log: fastify.log })
+  const { metrics, log } = fastify
+  const file = new CsvSessionStore({ ...options, log, observer: metrics.store })
   const store: SessionStore = tracer === undefined ? file : new TracedSessionStore(file, tracer)
+  metrics.state.watch({ store })
   const load: FastifyInstance['sessionLoad'] = { report: undefined }
   fastify.decorate('sessionStore', store)
   fastify.decorate('sessionLoad', load)
 
   fastify.addHook('onReady', async function loadSessions () {
-    load.report = await store.open()
+    const report = load.report = await store.open()
+    metrics.store.loaded(report)
+    metrics.sweeps.removed('expired', report.expired)
   })
 
   fastify.addHook('onClose', async function flushSessions () {
@@ -39,4 +43,4 @@ async function sessionStore (fastify: FastifyInstance, { tracer, ...options }: S
   })
 }
 
-export default fp(sessionStore, { name: 'session-store', dependencies: [], fastify: '5.x' })
+export default fp(sessionStore, { name: 'session-store', dependencies: ['metrics'], fastify: '5.x' })

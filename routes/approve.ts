@@ -59,7 +59,10 @@ const approve: FastifyPluginAsyncTypebox = async function approve (fastify) {
       metadata: body.user_profile === undefined ? undefined : { user_profile: body.user_profile },
       approvalId: body.approval_id
     }
-    return await answerTurn(fastify.turnDesk, request, reply, { run: async asker => await fastify.conversation.decide(decision, log, asker) })
+    return await answerTurn(fastify.turnDesk, request, reply, {
+      route: 'approve',
+      run: async asker => await fastify.conversation.decide(decision, log, asker)
+    })
   })
 }
 

@@ -46,6 +46,7 @@ const chat: FastifyPluginAsyncTypebox = async function chat (fastify) {
       approvalId: body.approval_id
     }
     return await answerTurn(fastify.turnDesk, request, reply, {
+      route: 'chat',
       messageId: body.metadata?.message_id,
       run: async asker => await fastify.conversation.chat(message, log, asker)
     })

@@ -5,6 +5,8 @@ import { readMessageKey, type KeyedRequest } from '../src/message-key.ts'
 import type { Reply } from '../src/reply.ts'
 import type { TurnDesk } from '../src/turn-desk.ts'
 import { TurnReader } from '../src/turn-events.ts'
+import type { TurnRoute } from '../src/turn-observer.ts'
+import { recordRepeat } from '../src/turn-record.ts'
 import type { TurnFormat } from '../src/turn-run.ts'
 import type { TurnAsker } from '../src/turn-watch.ts'
 import { formatReply, type ChatAnswer, type TurnHeaders } from './schemas.ts'
@@ -14,6 +16,7 @@ type TurnRequest = FastifyRequest & { readonly body: KeyedRequest['body'], reado
 
 /** The turn that was asked for. */
 interface AskedTurn {
+  readonly route: TurnRoute
   /** The chat platform's own id of the message, where the route has one. */
   readonly messageId?: unknown
   readonly run: (asker: TurnAsker) => Promise<Reply>
@@ -24,7 +27,7 @@ interface AskedTurn {
  * twice (`Idempotency-Key`, `metadata.message_id`) or lost the line (`Last-Event-ID`).
  */
 export async function answerTurn (
-  desk: TurnDesk, request: TurnRequest, reply: FastifyReply, { messageId, run }: AskedTurn
+  desk: TurnDesk, request: TurnRequest, reply: FastifyReply, { route, messageId, run }: AskedTurn
 ): Promise<ChatAnswer | FastifyReply> {
   const { body, clientId, headers } = request
   const wantsStream = prefersEventStream(headers.accept)
@@ -38,13 +41,27 @@ export async function answerTurn (
   }
   // Nobody can ask for it again: nothing is kept of it.
   const mayDecide = request.hasScope('approve')
-  if (!wantsStream && key === undefined) return formatReply(await run({ mayDecide }))
+  if (!wantsStream && key === undefined) {
+    request.isTurn = true
+    return formatReply(await run({ mayDecide }))
+  }
 
   const format = describeFormat(request, reply)
   const { turn, isRepeat } = await desk.open(key, {
     clientId, format, wantsTokens: wantsStream, run: async watch => await run({ key, watch, mayDecide })
   })
+  request.isTurn = !isRepeat
+  if (isRepeat) watchRepeat(request, turn, route)
   return wantsStream ? await sendStream(request, reply, turn, isRepeat) : await sendAnswer(reply, turn, isRepeat)
+}
+
+/** Of a repeat that ends with an error, the error is logged as that of any request. */
+function watchRepeat ({ log, server: { metrics } }: TurnRequest, turn: KnownTurn, route: TurnRoute): void {
+  const startedMs = performance.now()
+  const record = (): void => {
+    recordRepeat(turn.session, Math.round(performance.now() - startedMs), { route, log, observer: metrics.turns })
+  }
+  turn.outcome.then(record, () => {})
 }
 
 /** What is found before the turn begins is an ordinary error; what comes later, an event. */

@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import Fastify, { LogController, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import agent from '../plugins/agent.ts'
 import auth from '../plugins/auth.ts'
@@ -11,6 +9,7 @@ import ephemeralData from '../plugins/ephemeral-data.ts'
 import errors, { refuseAddress } from '../plugins/errors.ts'
 import eventStream from '../plugins/event-stream.ts'
 import jsonBody from '../plugins/json-body.ts'
+import metrics from '../plugins/metrics.ts'
 import openapi from '../plugins/openapi.ts'
 import overload from '../plugins/overload.ts'
 import rateLimit from '../plugins/rate-limit.ts'
@@ -22,14 +21,16 @@ import turnDesk from '../plugins/turn-desk.ts'
 import approve from '../routes/approve.ts'
 import chat from '../routes/chat.ts'
 import health from '../routes/health.ts'
+import metricsRoute from '../routes/metrics.ts'
 import apiDocument from '../routes/openapi.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
 import { resolveConversationsPath, type Config, type Environment } from './config.ts'
+import { divideGrace } from './grace.ts'
 import { describeLoggedRequest, makeErrorSerializer, type Log } from './log.ts'
 import { listSecrets, makeLineMask } from './secrets.ts'
-import { isProxyList, splitList } from './setting-lists.ts'
+import { describeServer, type Arrival } from './server-options.ts'
 import { describeTrace } from './trace.ts'
 
 /** What the service is built from. */
@@ -48,82 +49,52 @@ export interface AppOptions {
   readonly maxLoopDelayMs?: number
   /** After how long a silent event stream says that it is still there. */
   readonly heartbeatMs?: number
-  /** How long a request may take to arrive: its headers, and all of it. */
-  readonly arrival?: { readonly headersMs: number, readonly requestMs: number }
+  /** How long a request may take to arrive. */
+  readonly arrival?: Arrival
 }
 
 const MINUTE_MS = 60_000
 const SECOND_MS = 1000
 
-/** Whoever sends slower than that holds a connection, and is no chat. */
-const ARRIVAL = { headersMs: 10 * SECOND_MS, requestMs: 30 * SECOND_MS }
-
-/** How often slow ones are looked for: so much longer do they stay. */
-const MAX_CHECK_MS = 2 * SECOND_MS
-
-/** Of the time to stop, the part that turns may use; the rest is for the answers, the flush and the exit. */
-const DRAIN_SHARE = 0.7
-
-/** And the part that turns may take to end once they were cancelled; what does not end by then is given up. */
-const STOP_SHARE = 0.15
-
-/** They get that much even where there is no time at all: a claim or a reply may be on its way to the disk. */
-const MIN_STOP_MS = 150
-
-/** And the part that clients have to read the last events of their streams. */
-const FLUSH_SHARE = 0.05
-const MIN_FLUSH_MS = 100
-
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const {
-    env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS, arrival = ARRIVAL,
-    maxLoopDelayMs
-  } = options
-  const secrets = listSecrets(environment)
-  const serializers = { err: makeErrorSerializer(secrets), req: describeLoggedRequest }
+  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS } = options
+  const { arrival, maxLoopDelayMs } = options
   const app = Fastify({
-    logger: logger === false ? false : { ...(logger !== true && logger), serializers, mixin: describeTrace, hooks: { streamWrite: makeLineMask(secrets) } },
+    logger: logger === false ? false : { ...(logger !== true && logger), ...describeLines(environment) },
     // One line a turn instead of two a request; the request's id is what clients see.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
-    genReqId: readRequestId,
-    // No value is ever coerced, and a field that nobody knows is ignored, not refused.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    bodyLimit: 256 * 1024,
-    // In UTF-16 units: a user id of 256 characters beyond the basic plane, and its platform.
-    routerOptions: { maxParamLength: 600 },
-    trustProxy: readProxies(environment),
-    requestTimeout: arrival.requestMs,
-    keepAliveTimeout: 65 * SECOND_MS,
-    http: {
-      headersTimeout: arrival.headersMs,
-      connectionsCheckingInterval: Math.min(MAX_CHECK_MS, arrival.headersMs),
-      // Checked by us, to be answered in our own form.
-      requireHostHeader: false
+    ...describeServer(environment, arrival),
+    frameworkErrors (error, request, reply) {
+      // Refused before a route is found, and before any hook runs.
+      app.metrics.http.ended({ method: request.method, route: undefined, status: error.statusCode }, 0)
+      refuseAddress(error, request, reply)
     },
-    // The load of a big file takes its time.
-    pluginTimeout: 0,
-    // Those who come while turns drain are answered by us, in our own form.
-    return503OnClosing: false,
-    frameworkErrors: refuseAddress,
-    clientErrorHandler: refuseConnection
+    clientErrorHandler (error, socket) {
+      if (error.code !== 'ECONNRESET') app.metrics.http.refused()
+      refuseConnection(error, socket)
+    }
   })
   try {
     await app.register(env, { env: environment })
     const { config } = app
+    const { version, description: summary, license } = packageJson
     const timeoutMs = toMs(config.SESSION_TIMEOUT_MINUTES, MINUTE_MS)
     const keepConversations = config.KEEP_CONVERSATIONS
+    const graceMs = config.SHUTDOWN_GRACE_SECONDS * SECOND_MS
+    const { drainMs, stopMs, flushMs } = divideGrace(graceMs)
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
     onSettings(config, app.log)
 
+    await app.register(metrics, { version, now })
     await app.register(errors, { now })
     await app.register(connection)
     await app.register(tracer, {
       endpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
       headers: config.OTEL_EXPORTER_OTLP_HEADERS,
       serviceName: config.OTEL_SERVICE_NAME,
-      version: packageJson.version,
-      graceMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS
+      version,
+      graceMs
     })
     // Before what refuses: a refusal has these headers, too, and a preflight needs no key.
     await app.register(securityHeaders)
@@ -161,20 +132,15 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       agentTimeoutMs: toMs(config.AGENT_TIMEOUT_SECONDS, SECOND_MS),
       keepConversations,
       now,
-      drainMs: config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * DRAIN_SHARE,
-      stopMs: Math.max(config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * STOP_SHARE, MIN_STOP_MS),
+      drainMs,
+      stopMs,
       tracer: app.tracer
     })
-    await app.register(eventStream, {
-      heartbeatMs,
-      maxStreams: config.MAX_STREAMS,
-      flushMs: Math.max(MIN_FLUSH_MS, config.SHUTDOWN_GRACE_SECONDS * SECOND_MS * FLUSH_SHARE)
-    })
+    await app.register(eventStream, { heartbeatMs, maxStreams: config.MAX_STREAMS, flushMs })
     // After everything that loads: a start keeps the event loop busy, too.
     await app.register(overload, { now, ...(maxLoopDelayMs !== undefined && { maxDelayMs: maxLoopDelayMs }) })
     await app.register(sessionCleanup, { intervalMs: toMs(config.CLEANUP_INTERVAL_MINUTES, MINUTE_MS), timeoutMs, keepConversations, now })
 
-    const { version, description: summary, license } = packageJson
     await app.register(openapi, { version, summary, license })
     const endpoints = ['GET /docs']
     app.addHook('onRoute', function noteEndpoint ({ method, url }) {
@@ -186,6 +152,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(chat)
     await app.register(approve)
     await app.register(sessions)
+    await app.register(metricsRoute)
     return app
   } catch (error) {
     await app.close()
@@ -198,16 +165,12 @@ function toMs (amount: number, unitMs: number): number {
   return Math.max(1, Math.round(amount * unitMs))
 }
 
-/**
- * The proxies to believe, which Fastify has to know before the settings are validated; what is no list is refused there. Never a number, or `true`: a
- * client could forge its address then.
- */
-function readProxies ({ TRUST_PROXY: text = '' }: Environment): string[] | false {
-  return isProxyList(text) ? splitList(text) : false
-}
-
-/** A client's own request id, if it is fit to stand in a header and a log line (CR or LF in it would forge one), else a new one. */
-function readRequestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
-  const sent = headers['x-request-id']
-  return typeof sent === 'string' && /^[\w.:-]{1,128}$/.test(sent) ? sent : randomUUID()
+/** What becomes of each line of the log. */
+function describeLines (environment: Environment) {
+  const secrets = listSecrets(environment)
+  return {
+    serializers: { err: makeErrorSerializer(secrets), req: describeLoggedRequest },
+    mixin: describeTrace,
+    hooks: { streamWrite: makeLineMask(secrets) }
+  }
 }

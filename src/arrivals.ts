@@ -39,6 +39,11 @@ export class Arrivals {
     this.#queues = new SessionQueues(options.store)
   }
 
+  /** Who waits in all queues. */
+  get waitingCount (): number {
+    return this.#queues.waitingCount
+  }
+
   /** Joins the queue of the session that a message is for, made if there is none. Throws SESSION_NOT_FOUND, APPROVAL_NOT_PENDING. */
   async join (request: ChatRequest, options: LockOptions): Promise<Arrival> {
     if (request.sessionId !== undefined) {

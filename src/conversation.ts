@@ -13,7 +13,9 @@ import { mergeMetadata } from './sessions/metadata.ts'
 import { createSession, type JsonObject, type Session } from './sessions/session.ts'
 import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
-import type { TurnLoad, TurnSlots } from './turn-slots.ts'
+import { UNOBSERVED, type TurnObserver, type TurnRoute } from './turn-observer.ts'
+import { TurnRecord } from './turn-record.ts'
+import type { TurnSlots } from './turn-slots.ts'
 import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
 import { UnderWay } from './under-way.ts'
@@ -24,6 +26,7 @@ const NEW_COMMAND = /^\s*\/new\s*$/i
 /** Who asks, and where to log what comes of it. */
 interface LoggedAsker extends TurnAsker {
   readonly log: Log
+  readonly record: TurnRecord
 }
 
 /** A request that waits for its turn. */
@@ -35,7 +38,7 @@ interface Waiting {
 }
 
 /** What conversations are held with. */
-export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> {
+export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId' | 'observer'> {
   /** Time for a turn, from the moment that it is its turn. */
   readonly agentTimeoutMs: number
   /** Messages of one session that may wait for their turn. */
@@ -48,6 +51,8 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId'> 
   readonly onEnd?: (sessionIds: readonly string[]) => void
   readonly now?: () => number
   readonly newId?: () => string
+  /** Told of turns, questions and ends of sessions; nobody, if not given. */
+  readonly observer?: TurnObserver
 }
 
 /**
@@ -64,7 +69,7 @@ export class Conversation {
   readonly #arrivals: Arrivals
 
   constructor (options: ConversationOptions) {
-    this.#options = { now: Date.now, newId: randomUUID, onEnd: () => {}, ...options }
+    this.#options = { now: Date.now, newId: randomUUID, onEnd: () => {}, observer: UNOBSERVED, ...options }
     this.#arrivals = new Arrivals(this.#options)
   }
 
@@ -73,16 +78,21 @@ export class Conversation {
     return this.#underWay.isDraining
   }
 
-  /** How many turns run now, and how many wait although it is their session's turn. */
-  get load (): TurnLoad {
-    return this.#options.slots.load
+  /** Turns that run now. */
+  get runningCount (): number {
+    return this.#options.slots.load.running
+  }
+
+  /** Messages that wait for their turn: in the queues of their sessions, or, being the first there, since too many run. */
+  get waitingCount (): number {
+    return this.#arrivals.waitingCount + this.#options.slots.load.waiting
   }
 
   /** Runs one message through the person's session, made if there is none. */
   async chat (request: ChatRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
-    // Refused before a session is made for it: what is too large alone is too large merged.
-    mergeMetadata({}, request.metadata)
-    return await this.#underWay.track(async () => {
+    return await this.#record('chat', { log, ...asker }, async asker => {
+      // Refused before a session is made for it: what is too large alone is too large merged.
+      mergeMetadata({}, request.metadata)
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
       const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
@@ -91,8 +101,8 @@ export class Conversation {
       const find = async (place: Place) => request.sessionId === undefined
         ? await this.#arrivals.find(place, request, { signal: this.#underWay.stopped })
         : await this.#findNamed(request.sessionId)
-      return await this.#takeTurn({ known, place, find }, { log, ...asker }, async (turn, current, place) => {
-        if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, place, metadata, { log, ...asker })
+      return await this.#takeTurn({ known, place, find }, asker, async (turn, current, place) => {
+        if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, place, metadata, asker)
         return await turn.say({ text, metadata, approvalId, askedBefore })
       })
     })
@@ -100,12 +110,12 @@ export class Conversation {
 
   /** Answers the question that a session waits with. Throws SESSION_NOT_FOUND, APPROVAL_*, DECISION_REFUSED: the question then stays as it was. */
   async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
-    return await this.#underWay.track(async () => {
+    return await this.#record('approve', { log, ...asker }, async asker => {
       const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
       const place = this.#arrivals.enter(sessionId, this.#describeWait(asker.watch))
       const find = async () => await this.#findNamed(sessionId)
-      return await this.#takeTurn({ known: session, place, find }, { log, ...asker }, async turn => {
+      return await this.#takeTurn({ known: session, place, find }, asker, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
     })
@@ -127,6 +137,7 @@ export class Conversation {
         const session = await this.#findNamed(sessionId)
         this.#arrivals.announceEnd(session, place)
         await this.#options.store.delete(sessionId)
+        this.#options.observer.removed('deleted')
         await this.#forget(session, log)
       } finally {
         place.release()
@@ -142,26 +153,34 @@ export class Conversation {
     await this.#underWay.drain(graceMs, stopMs)
   }
 
+  /** Runs a turn among those under way, and records its end, be it that it never begins. */
+  async #record (route: TurnRoute, asker: TurnAsker & { readonly log: Log }, run: (asker: LoggedAsker) => Promise<Reply>): Promise<Reply> {
+    const { observer, now } = this.#options
+    const record = new TurnRecord({ route, log: asker.log, observer, now })
+    return await record.follow(async () => await this.#underWay.track(async () => await run({ ...asker, record })))
+  }
+
   async #takeTurn (
     waiting: Waiting, asker: LoggedAsker, run: (turn: Turn, session: Session, place: Place) => Promise<Reply>
   ): Promise<Reply> {
-    const { store, agent, slots, now, agentTimeoutMs } = this.#options
+    const { store, agent, slots, agentTimeoutMs } = this.#options
+    const { record } = asker
     let { known } = waiting
+    record.concern(known)
     let place: Place | undefined
     try {
       const held = place = await waiting.place
-      const startedAtMs = now()
+      record.begin()
       const session = known = await waiting.find(held)
+      record.concern(session)
       // An agent that acts while nothing can be saved acts for an answer that nobody gets.
       if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
       if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      const reply = await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
+      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
         return await slots.run(stopped, async () => await runWithDeadline(agentTimeoutMs, stopped, async stop => {
           return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
         }))
       })
-      asker.log.info({ session_id: reply.session.sessionId, status: reply.status, duration_ms: now() - startedAtMs }, 'Turn ended')
-      return reply
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
       throw known === undefined ? refusal : refusal.withSession(known)
@@ -194,6 +213,7 @@ export class Conversation {
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
     await this.#options.store.create(fresh)
     await this.#options.store.delete(session.sessionId)
+    this.#options.observer.removed('new')
     await this.#forget(session, log)
     return { ...opened, session: fresh }
   }

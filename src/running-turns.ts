@@ -15,6 +15,11 @@ interface RunningTurn {
 export class RunningTurns {
   readonly #running = new Map<string, RunningTurn>()
 
+  /** How many run now. */
+  get size (): number {
+    return this.#running.size
+  }
+
   /** Runs a turn, whose signal ends with the reason of `stopped`, or with TURN_CANCELLED. */
   async run<T> (sessionId: string, stopped: AbortSignal, turn: (signal: AbortSignal) => Promise<T>): Promise<T> {
     // Not AbortSignal.any: it would hang one more dependant on `stopped` with each turn, for as long as that lives.

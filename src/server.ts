@@ -7,6 +7,7 @@ import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import { leaveRoot } from './run-as.ts'
 import { listSecrets, makeMask, type Mask } from './secrets.ts'
+import { formatForTerminal } from './terminal-log.ts'
 
 /** The process: settings, listen, signals. Everything else is in `app.ts`. */
 async function start (): Promise<void> {
@@ -73,7 +74,16 @@ function stopWithGrace (app: FastifyInstance): void {
 async function describeLogger () {
   if (!process.stdout.isTTY) return { level: 'info' }
   const { default: pretty } = await import('pino-pretty')
-  return { level: 'info', stream: pretty({ translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', singleLine: true, sync: true }) }
+  const stream = pretty({
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'pid,hostname',
+    hideObject: true,
+    sync: true,
+    customColors: 'fatal:bgRed,error:red,warn:yellow,info:green,debug:blue,message:reset',
+    customPrettifiers: { time: time => String(time).replace(/[[\]]/g, '') },
+    messageFormat: (line, _key, _label, { colors }) => formatForTerminal(line, { dim: colors.gray })
+  })
+  return { level: 'info', stream }
 }
 
 function describeFailure (error: unknown): string {

@@ -42,9 +42,15 @@ export class SessionQueues {
   readonly #store: Pick<SessionStore, 'lock'>
   readonly #queues = new Map<string, Queue>()
   readonly #ended = new Map<string, Queue>()
+  #waitingCount = 0
 
   constructor (store: Pick<SessionStore, 'lock'>) {
     this.#store = store
+  }
+
+  /** Who waits in all queues. */
+  get waitingCount (): number {
+    return this.#waitingCount
   }
 
   /** The session of a person that ended, and that others still wait for. */
@@ -57,11 +63,14 @@ export class SessionQueues {
     const queue = this.#queues.get(sessionId) ?? { sessionId, members: 0, held: [] }
     this.#queues.set(sessionId, queue)
     queue.members++
+    this.#waitingCount++
     try {
       return this.#hold(queue, await this.#store.lock(sessionId, options))
     } catch (error) {
       this.#leave(queue)
       throw error
+    } finally {
+      this.#waitingCount--
     }
   }
 

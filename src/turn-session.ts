@@ -8,6 +8,7 @@ import {
 import { readUserName } from './sessions/metadata.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
 import type { SessionStore } from './sessions/store.ts'
+import type { TurnObserver } from './turn-observer.ts'
 
 /** What sessions are kept with. */
 export interface TurnSessionOptions {
@@ -17,6 +18,7 @@ export interface TurnSessionOptions {
   readonly approvalTimeoutMs: number | undefined
   readonly now: () => number
   readonly newId: () => string
+  readonly observer: Pick<TurnObserver, 'asked' | 'decided'>
 }
 
 /** What a session may have changed. */
@@ -94,6 +96,7 @@ export class TurnSession {
     }
     const asked = this.hold(question, isSame)
     await this.save({ pendingApproval: asked })
+    this.#options.observer.asked()
     return { question, approval: asked }
   }
 
@@ -171,6 +174,7 @@ export class TurnSession {
     const logged = logDecision(metadata, { approval, decisions: [], nowMs: now(), userId, route: 'timeout' })
     await this.save({ metadata: logged, pendingApproval: null })
     this.#expired = { approvalId: approval.approval_id, asked: describeAsked(approval) }
+    this.#options.observer.decided([], 'timeout')
   }
 
   /** The session keeps the claim until a reply has told the person. */

@@ -140,6 +140,7 @@ export class Turn {
     const approved = listApproved(question, decisions)
     const claimed = this.#session.save({ metadata: logged, pendingApproval: claimApproval(approval, now(), approved, record) })
     await claimed
+    this.#options.observer.decided(decisions, route)
     const { threadId } = this.#session.current
     const person = this.#session.describePerson(metadata)
     const wantsTokens = this.#watch?.wantsTokens === true
@@ -169,6 +170,7 @@ export class Turn {
     if (last?.type === 'question') {
       const approval = this.#session.hold(last.question)
       await this.#session.save({ pendingApproval: approval, ...this.#keyed.note(this.#session.current.metadata) })
+      this.#options.observer.asked()
       return this.#reply('waiting_approval', describeQuestion(last.question, approval), approval, last)
     }
     if (last?.type !== 'answer') throw new ServiceError('AGENT_FAILED', { cause: new Error('The agent ended its turn without an answer') })

@@ -39,10 +39,11 @@ function moveExample ({ example, ...parameter }: Parameter): Parameter {
   return { ...parameter, schema: { ...parameter.schema, examples: [example] } }
 }
 
-function finishAnswer (described: ApiResponse | undefined, { description, examples, headers = [], stream }: AnswerDocumentation): ApiResponse {
+function finishAnswer (described: ApiResponse | undefined, answer: AnswerDocumentation): ApiResponse {
+  const { description, examples, mediaType = JSON_TYPE, headers = [], stream } = answer
   const media = described?.content?.[JSON_TYPE]
   const content: Record<string, MediaType> = {
-    ...(media !== undefined && { [JSON_TYPE]: { ...media, ...(examples !== undefined && { examples }) } }),
+    ...(media !== undefined && { [mediaType]: { ...media, ...(examples !== undefined && { examples }) } }),
     ...(stream !== undefined && {
       'text/event-stream': { schema: { type: 'string', description: stream.description }, examples: stream.examples, 'x-events': stream.events }
     })

@@ -5,6 +5,8 @@ import type { Examples } from './document.ts'
 export interface AnswerDocumentation {
   readonly description: string
   readonly examples?: Examples
+  /** JSON, if not said otherwise. */
+  readonly mediaType?: string
   /** Headers of this answer, beside those of every one; names of `components.headers`. */
   readonly headers?: readonly string[]
   /** It may come as an event stream, too. */

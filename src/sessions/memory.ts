@@ -1,6 +1,7 @@
 import { MultiMap } from './multi-map.ts'
 import { ActivityOrder, compareActivity, type Ordered, type Position } from './order.ts'
 import { cutPage } from './page.ts'
+import { Questions } from './questions.ts'
 import type { Session } from './session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from './store.ts'
 import { Tally } from './tally.ts'
@@ -46,6 +47,7 @@ export class SessionTable<Row> {
   readonly #byThread = new MultiMap()
   readonly #byActivity = new ActivityOrder()
   readonly #tally = new Tally()
+  readonly #questions = new Questions()
   #births = 0
 
   constructor (options: SessionTableOptions) {
@@ -114,6 +116,16 @@ export class SessionTable<Row> {
     }
   }
 
+  /** When the question was asked that has waited longest, in milliseconds since the epoch; undefined if nothing waits. */
+  findOldestQuestion (): number | undefined {
+    return this.#questions.findOldest((sessionId) => this.get(sessionId) !== undefined)
+  }
+
+  /** To be called once when a file is loaded, whose rows stand in any order. */
+  sortQuestions (): void {
+    this.#questions.sort()
+  }
+
   /** The sessions whose last activity is before the cut-off, the expired included; costs what it finds. */
   * silentSince (cutoffMs: number): Generator<Session> {
     for (const session of this.#byActivity.walk()) {
@@ -138,6 +150,7 @@ export class SessionTable<Row> {
     this.#byThread.remove(session.threadId, sessionId)
     this.#byActivity.remove(entry)
     this.#tally.remove(session)
+    this.#questions.change(session, undefined)
   }
 
   #add (session: Session, row: Row): void {
@@ -148,6 +161,7 @@ export class SessionTable<Row> {
     this.#byThread.add(threadId, sessionId)
     this.#byActivity.add(entry)
     this.#tally.add(session)
+    this.#questions.change(undefined, session)
   }
 
   #replace (entry: Entry<Row>, session: Session, row: Row): void {
@@ -165,6 +179,7 @@ export class SessionTable<Row> {
       this.#tally.remove(before)
       this.#tally.add(session)
     }
+    this.#questions.change(before, session)
     this.#byActivity.remove(entry)
     entry.session = session
     entry.row = row

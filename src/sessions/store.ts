@@ -20,6 +20,18 @@ export interface StoreStatus {
   readonly reason?: string
 }
 
+/** Told of what a store does, by whoever counts it. Its methods are quick and throw nothing; durations are milliseconds. */
+export interface StoreObserver {
+  /** So many changes of sessions were made durable together. */
+  saved (changes: number, durationMs: number): void
+  /** So many changes of sessions could not be saved, and were refused. */
+  refused (changes: number): void
+  /** The disk was made to keep what it had taken: by `fdatasync`, bytes that were appended; by `fsync`, a whole file or a folder. */
+  synced (call: 'fsync' | 'fdatasync', durationMs: number): void
+  /** All sessions were written anew, and took the place of what was there. */
+  rewrote (durationMs: number): void
+}
+
 /** Which sessions a page is cut from; several conditions are all to hold. */
 export interface SessionQuery {
   readonly limit: number
@@ -75,6 +87,8 @@ export interface SessionStore {
   /** Waits for the changes under way, then lets go of everything. Safe to call in any state, and twice. */
   close (): Promise<void>
   status (): StoreStatus
+  /** For how many milliseconds what others read (the session file) has lacked changes that are saved (in its journal); 0 if it lacks none. */
+  lagMs (): number
 
   get (sessionId: string): Promise<Session | undefined>
   /** A person's sessions, most recently active first; of one platform, if named. */
@@ -83,6 +97,8 @@ export interface SessionStore {
   findThreads (threadIds: readonly string[]): Promise<Set<string>>
   list (query: SessionQuery): Promise<SessionPage>
   count (): Promise<SessionCount>
+  /** When the question was asked that has waited longest for its answer, in milliseconds since the epoch; undefined if nothing waits. */
+  findOldestQuestion (): Promise<number | undefined>
 
   /** Adds a session; rejects with REQUEST_INVALID if its id is taken. */
   create (session: Session): Promise<void>

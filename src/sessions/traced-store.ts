@@ -49,6 +49,14 @@ export class TracedSessionStore implements SessionStore {
     return this.#trace('session_store create', () => this.#store.create(session))
   }
 
+  lagMs (): number {
+    return this.#store.lagMs()
+  }
+
+  findOldestQuestion (): Promise<number | undefined> {
+    return this.#store.findOldestQuestion()
+  }
+
   continueOrCreate (userId: string, platform: string, create: () => Session): Promise<{ session: Session, isNew: boolean }> {
     return withSpan(this.#tracer, { name: 'session_store continue_or_create' }, async span => {
       const found = await this.#store.continueOrCreate(userId, platform, create)

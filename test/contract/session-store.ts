@@ -170,6 +170,23 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     t.same(await store.count(), { count: 3, pendingApprovals: 0, byPlatform: { telegram: 1, web: 2 } })
   })
 
+  t.test('the question that has waited longest is found, across a restart, and not that of a session that has expired', async (t) => {
+    const { store, clock, reopen } = await setUp(t)
+    const ask = (sessionId: string, askedMs: number): Session =>
+      makeSession({ sessionId, lastActivityMs: clock.nowMs, pendingApproval: { requested_at: new Date(askedMs).toISOString() } })
+    t.equal(await store.findOldestQuestion(), undefined)
+    await store.create(makeSession({ sessionId: 'none' }))
+    await store.create(ask('younger', START_MS - 10))
+    await store.create(ask('oldest', START_MS - 20))
+    const next = await reopen()
+    t.equal(await next.findOldestQuestion(), START_MS - 20)
+    await next.update('oldest', (session) => ({ ...session, pendingApproval: null }))
+    t.equal(await next.findOldestQuestion(), START_MS - 10)
+    clock.nowMs += TIMEOUT_MS + 1
+    t.equal(await next.findOldestQuestion(), undefined)
+    t.equal(next.lagMs(), 0)
+  })
+
   t.test('pages walk every session once, longest silent first, across a restart', async (t) => {
     const { store, reopen } = await setUp(t)
     for (const id of ['c', 'a', 'e', 'b', 'd']) await store.create(makeSession({ sessionId: id, lastActivityMs: START_MS - (id < 'c' ? 10 : 0) }))

@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import eventStream from '../../plugins/event-stream.ts'
+import { Metrics } from '../../src/metrics/metrics.ts'
 import { TurnEvents, TurnReader } from '../../src/turn-events.ts'
 
 const MIB = 1024 * 1024
@@ -23,6 +24,9 @@ interface Stalled {
 async function openStalled (t: Test, heartbeatMs: number): Promise<Stalled> {
   const app = Fastify()
   const events = new TurnEvents({ id: '00000000-0000-4000-8000-000000000000', maxBytes: MIB })
+  await app.register(fp(async fastify => {
+    fastify.decorate('metrics', new Metrics({ version: '0', platforms: [], log: app.log, now: Date.now }))
+  }, { name: 'metrics' }))
   await app.register(fp(async () => {}, { name: 'conversation' }))
   await app.register(fp(async () => {}, { name: 'rate-limit' }))
   await app.register(eventStream, { heartbeatMs, maxStreams: 0, flushMs: 50 })

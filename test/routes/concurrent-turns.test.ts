@@ -11,8 +11,12 @@ async function start (t: Test, env: Record<string, string> = {}) {
 /** Asks, and resolves when so many turns wait for others to end; the answer comes later. */
 async function wait (service: TestApp, waiting: number, ask: () => Promise<Answer>): Promise<{ readonly answer: Promise<Answer> }> {
   const answer = ask()
-  while (service.app.conversation.load.waiting < waiting) await new Promise(resolve => setImmediate(resolve))
+  while (service.app.conversation.waitingCount < waiting) await new Promise(resolve => setImmediate(resolve))
   return { answer }
+}
+
+function countTurns ({ app: { conversation } }: TestApp) {
+  return { running: conversation.runningCount, waiting: conversation.waitingCount }
 }
 
 async function findSession (service: TestApp, userId: string): Promise<string> {
@@ -25,11 +29,11 @@ t.test('turns of several people run at once up to the limit, the others wait and
   const first = [service.say('1', { user_id: 'a' }), service.say('1', { user_id: 'b' })]
   await asked.opened
   const third = await wait(service, 1, async () => await service.say('1', { user_id: 'c' }))
-  t.same(service.app.conversation.load, { running: 2, waiting: 1 })
+  t.same(countTurns(service), { running: 2, waiting: 1 })
   t.equal(provider.requests.length, 2)
   answered.open()
   t.same((await Promise.all([...first, third.answer])).map(answer => answer.status), [200, 200, 200])
-  t.same(service.app.conversation.load, { running: 0, waiting: 0 })
+  t.same(countTurns(service), { running: 0, waiting: 0 })
 })
 
 t.test('messages that wait for their session take no place', async t => {
@@ -40,7 +44,7 @@ t.test('messages that wait for their session take no place', async t => {
   const queued = [service.say('2'), service.say('3')]
   const others = service.say('1', { user_id: 'bob' })
   while (provider.requests.length < 2) await new Promise(resolve => setImmediate(resolve))
-  t.same(service.app.conversation.load, { running: 2, waiting: 0 })
+  t.same(countTurns(service), { running: 2, waiting: 0 })
   answered.open()
   t.same((await Promise.all([first, ...queued, others])).map(answer => answer.status), [200, 200, 200, 200])
 })
@@ -95,7 +99,7 @@ t.test('a turn that waits for others can be cancelled, and never reaches the age
   const cancelled = await service.request({ method: 'POST', url: `/api/sessions/${await findSession(service, 'b')}/cancel` })
   t.match(cancelled, { status: 200, body: { status: 'cancelled' } })
   t.match(await waiting.answer, { status: 409, body: { code: 'TURN_CANCELLED' } })
-  t.same(service.app.conversation.load, { running: 1, waiting: 0 })
+  t.same(countTurns(service), { running: 1, waiting: 0 })
   answered.open()
   await running
   t.equal(provider.requests.length, 1)
@@ -122,7 +126,7 @@ t.test('a stop ends the wait', async t => {
   const second = await wait(service, 1, async () => await service.say('1', { user_id: 'b' }))
   await service.app.close()
   for (const answer of await Promise.all([first, second.answer])) t.match(answer, { status: 503, body: { code: 'SERVICE_STOPPING' } })
-  t.same(service.app.conversation.load, { running: 0, waiting: 0 })
+  t.same(countTurns(service), { running: 0, waiting: 0 })
 })
 
 t.test('/new and the end of a session need no more than their place', async t => {
@@ -132,5 +136,5 @@ t.test('/new and the end of a session need no more than their place', async t =>
   t.same([fresh.status, next.status], [200, 200])
   t.equal(next.body.session_id, fresh.body.session_id)
   t.equal((await service.request({ method: 'DELETE', url: `/api/sessions/${next.body.session_id}` })).status, 200)
-  t.same(service.app.conversation.load, { running: 0, waiting: 0 })
+  t.same(countTurns(service), { running: 0, waiting: 0 })
 })

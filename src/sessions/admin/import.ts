@@ -2,6 +2,7 @@ import { formatFile } from '../csv/file-text.ts'
 import { readLines } from '../csv/lines.ts'
 import { chooseSessions, keepLatest, partExpired, readRows, type FoundRows } from '../csv/load.ts'
 import { closeFile, openFile, type CsvSessionStoreOptions, type Opened } from '../csv/open.ts'
+import { UNOBSERVED } from '../csv/observed-files.ts'
 import type { FoundRow, ReadSession, RejectedRow } from '../csv/records.ts'
 import { explainErrno } from '../csv/files.ts'
 import { ServiceError } from '../../errors.ts'
@@ -37,7 +38,7 @@ const RETRY_MS = 1000
 export async function importSessions (options: AdminOptions, source: string): Promise<Outcome> {
   const notes = makeLogNotes()
   const incoming = await readIncoming(options, source)
-  const storeOptions: Required<CsvSessionStoreOptions> = { ...options, log: notes.log, retryMs: RETRY_MS }
+  const storeOptions: Required<CsvSessionStoreOptions> = { ...options, log: notes.log, retryMs: RETRY_MS, observer: UNOBSERVED }
   const opened = await openFile(storeOptions, new TurnLocks())
   let merge: Merge
   try {

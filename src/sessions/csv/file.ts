@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { isCoded, ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
+import type { StoreObserver } from '../store.ts'
 import { Aside, type AsideOptions } from './aside.ts'
 import type { FileState, OpenFile } from './files.ts'
 import { readFile, readLines, type Line } from './lines.ts'
@@ -14,6 +15,7 @@ export type ForeignChange = 'none' | 'changed' | 'removed'
 /** What the session file is made with. */
 export interface SessionFileOptions extends AsideOptions {
   readonly log: Log
+  readonly observer?: Pick<StoreObserver, 'rewrote'>
 }
 
 /** A file that was found at the start, or written since, and that may stand there. */
@@ -102,7 +104,8 @@ export class SessionFile {
   async replace (
     chunks: () => Iterable<Buffer>, { overwrites, announce }: { overwrites: boolean, announce?: (sha256: string) => Promise<void> }
   ): Promise<{ isReplaced: boolean, workMs: number }> {
-    const { files, realPath, isSynced } = this.#options
+    const { files, realPath, isSynced, observer } = this.#options
+    const startedMs = performance.now()
     const { sha256, state, workMs } = await this.#writeTemporary(chunks)
     const incoming: Version = { sha256, state, isIncoming: true }
     try {
@@ -124,6 +127,7 @@ export class SessionFile {
     const now = await ifPresent(files.stat(realPath))
     // Anything else is somebody's, who came since: the next look compares the content.
     this.#ours = [{ sha256, state: now !== undefined && isVersion(incoming, now) ? now : undefined }]
+    observer?.rewrote(performance.now() - startedMs)
     return { isReplaced: true, workMs }
   }
 

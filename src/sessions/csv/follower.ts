@@ -31,8 +31,10 @@ export interface FileFollowerOptions {
 export class FileFollower {
   readonly #options: FileFollowerOptions
   #lag: string | undefined
-  /** Whether the journal holds what the file lacks. */
-  #isBehind = false
+  /** Since when the journal has held what the file lacks, and no rewrite has begun; undefined if it does not. */
+  #behindSinceMs: number | undefined
+  /** The same, of what the rewrite that runs is about to bring. */
+  #rewritingSinceMs: number | undefined
   #rewriting: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   /** How long the last rewrite kept the event loop busy. */
@@ -48,6 +50,12 @@ export class FileFollower {
     return this.#lag
   }
 
+  /** For how long the file has lacked what the journal holds; 0 if it lacks nothing. */
+  get lagMs (): number {
+    const sinceMs = this.#rewritingSinceMs ?? this.#behindSinceMs
+    return sinceMs === undefined ? 0 : performance.now() - sinceMs
+  }
+
   /** The rewrite that runs beside the changes, if one does. It never rejects. */
   get rewriting (): Promise<void> | undefined {
     return this.#rewriting
@@ -60,13 +68,13 @@ export class FileFollower {
 
   /** The journal has what the file has not. */
   fallBehind (): void {
-    this.#isBehind = true
+    this.#behindSinceMs ??= performance.now()
     if (this.#timer === undefined && this.#rewriting === undefined) this.#schedule(this.#lagMs)
   }
 
   /** Begins a rewrite if one is due: the next changes go into a new journal at once, and the file is written beside them. */
   async rewriteIfBehind (): Promise<void> {
-    if (!this.#isBehind || this.#rewriting !== undefined) return
+    if (this.#behindSinceMs === undefined || this.#rewriting !== undefined) return
     const { file, journals } = this.#options
     try {
       if (await file.findForeignChange() !== 'none') return this.#leaveForeign()
@@ -75,7 +83,8 @@ export class FileFollower {
       this.report(error)
       return
     }
-    this.#isBehind = false
+    this.#rewritingSinceMs = this.#behindSinceMs
+    this.#behindSinceMs = undefined
     this.#rewriting = this.#rewriteBeside()
   }
 
@@ -89,7 +98,7 @@ export class FileFollower {
     }
     if (!await this.#replaceFile({ overwrites, announce })) return
     await journals.drop()
-    this.#isBehind = false
+    this.#behindSinceMs = undefined
     this.#catchUp()
   }
 
@@ -114,17 +123,19 @@ export class FileFollower {
     try {
       if (await this.#replaceFile({ overwrites: false, announce: (sha256) => journals.recordFile(sha256) })) {
         await journals.dropOlder()
+        this.#rewritingSinceMs = undefined
         this.#catchUp()
       } else {
-        this.#isBehind = true
         this.#leaveForeign()
       }
     } catch (error) {
-      this.#isBehind = true
       this.report(error)
     }
+    // What the rewrite did not bring is behind still.
+    this.#behindSinceMs = this.#rewritingSinceMs ?? this.#behindSinceMs
+    this.#rewritingSinceMs = undefined
     this.#rewriting = undefined
-    if (this.#isBehind && this.#timer === undefined) this.#schedule(this.#lagMs)
+    if (this.#behindSinceMs !== undefined && this.#timer === undefined) this.#schedule(this.#lagMs)
   }
 
   /** Whoever put another file there may take it away again. */

@@ -3,6 +3,7 @@ import { lockFile, type FileLock } from '../../lock.ts'
 import type { Log } from '../../log.ts'
 import { Changes } from '../changes.ts'
 import { GroupCommit } from '../group-commit.ts'
+import type { StoreObserver } from '../store.ts'
 import type { TurnLocks } from '../turn-lock.ts'
 import { explainErrno, type FileOperations } from './files.ts'
 import { FileFollower } from './follower.ts'
@@ -25,6 +26,7 @@ export interface CsvSessionStoreOptions {
   readonly files?: FileOperations
   /** Pause between two attempts to save again after a failure; 1 000 unless told. */
   readonly retryMs?: number
+  readonly observer?: StoreObserver
 }
 
 /** What an open store works with. */
@@ -90,13 +92,13 @@ export async function closeFile (opened: Opened, { path, log }: Required<CsvSess
 
 /** Changes of sessions, in groups, to what saves them and to the table. */
 function join (
-  { file, journals, lines, formatter, table }: Started, { retryMs, log }: Required<CsvSessionStoreOptions>
+  { file, journals, lines, formatter, table }: Started, { retryMs, log, observer }: Required<CsvSessionStoreOptions>
 ): Pick<Opened, 'commit' | 'follower' | 'saver'> {
   const follower = new FileFollower({ file, journals, lines, wake: () => { commit.wake() }, retryMs, log })
   const saver = new SessionSaver({ file, journals, lines, follower })
   const commit = new GroupCommit<Changes<RowText>>({
     begin: () => new Changes(table, formatter),
-    save: (changes) => saver.save(changes.changed),
+    save: (changes) => observeSave(changes.size, () => saver.save(changes.changed), observer),
     apply: (changes) => { changes.apply() },
     maintain: () => saver.maintain(),
     explain: explainErrno,
@@ -104,4 +106,15 @@ function join (
     log
   })
   return { commit, follower, saver }
+}
+
+async function observeSave (changes: number, save: () => Promise<void>, observer: StoreObserver): Promise<void> {
+  const startedMs = performance.now()
+  try {
+    await save()
+  } catch (error) {
+    observer.refused(changes)
+    throw error
+  }
+  observer.saved(changes, performance.now() - startedMs)
 }

@@ -33,10 +33,10 @@ export interface Started {
  * whole.
  */
 export async function startFile (options: Required<CsvSessionStoreOptions>, realPath: string, turns: TurnLocks): Promise<Started> {
-  const { path, timeoutMs, fsync, now, files, log } = options
+  const { path, timeoutMs, fsync, now, files, log, observer } = options
   log.info({ path }, `Loading sessions from ${path}`)
   const isSynced = fsync === 'always'
-  const file = new SessionFile({ files, realPath, name: basename(path), isSynced, now, log })
+  const file = new SessionFile({ files, realPath, name: basename(path), isSynced, now, log, observer })
   const journals = new Journals(realPath, { files, isSynced })
   await file.removeLeftover()
   await journals.removeLeftover()
@@ -55,6 +55,7 @@ export async function startFile (options: Required<CsvSessionStoreOptions>, real
     [count, length] = [0, 0]
     await nextTurn()
   }
+  table.sortQuestions()
   const lines = new RowLines(formatter, table)
   await keepRejected(loaded.rejected, file, options)
   try {

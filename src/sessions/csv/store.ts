@@ -8,6 +8,7 @@ import type {
 } from '../store.ts'
 import { TurnLocks } from '../turn-lock.ts'
 import { realFiles } from './files.ts'
+import { observeSyncs, UNOBSERVED } from './observed-files.ts'
 import type { RowText } from './row-text.ts'
 import { checkOptions, closeFile, openFile, type CsvSessionStoreOptions, type Opened } from './open.ts'
 
@@ -32,7 +33,8 @@ export class CsvSessionStore implements SessionStore {
   /** @throws TypeError for an option that makes no sense, saying what came. */
   constructor (options: CsvSessionStoreOptions) {
     checkOptions(options)
-    this.#options = { now: Date.now, newId: randomUUID, files: realFiles, retryMs: 1000, ...options }
+    const { files = realFiles, observer = UNOBSERVED } = options
+    this.#options = { now: Date.now, newId: randomUUID, retryMs: 1000, ...options, observer, files: observeSyncs(files, observer) }
   }
 
   async open (): Promise<LoadReport> {
@@ -65,6 +67,10 @@ export class CsvSessionStore implements SessionStore {
     return lag === undefined ? { kind: 'csv', canSave: true } : { kind: 'csv', canSave: true, reason: `the session file cannot be rewritten: ${lag}` }
   }
 
+  lagMs (): number {
+    return this.#state.name === 'open' ? this.#state.opened.follower.lagMs : 0
+  }
+
   async get (sessionId: string): Promise<Session | undefined> {
     return this.#table.get(sessionId)
   }
@@ -83,6 +89,10 @@ export class CsvSessionStore implements SessionStore {
 
   async count (): Promise<SessionCount> {
     return this.#table.count()
+  }
+
+  async findOldestQuestion (): Promise<number | undefined> {
+    return this.#table.findOldestQuestion()
   }
 
   create (session: Session): Promise<void> {
