@@ -75,11 +75,11 @@ async function ask ({ client, person, random }: Stage): Promise<void> {
     ['/api/chat', 'Hello', { 'content-type': 'text/plain' }, '415 MEDIA_TYPE_UNSUPPORTED'],
     ['/api/chat', { ...body, session_id: 'unknown' }, {}, '404 SESSION_NOT_FOUND'],
     ['/api/chat', body, { 'last-event-id': 'unknown' }, '409 STREAM_GONE'],
-    ['/api/chat', body, { authorization: 'Bearer ' }, '401 KEY_REFUSED'],
+    ['/api/chat', body, { authorization: 'Bearer ' }, '401 KEY_REFUSED or 429 KEY_ATTEMPTS_EXCEEDED'],
     ['/api/sessions/unknown/cancel', {}, {}, '404 SESSION_NOT_FOUND'],
     ['/api/nothing', body, {}, '404 ROUTE_NOT_FOUND']
   ])
-  await client.send({ path, body: sent, headers, allowed: [allowed] })
+  await client.send({ path, body: sent, headers, allowed: allowed.split(' or ') })
 }
 
 /** People who come once, and those who look on. */
