@@ -17,7 +17,7 @@ const SCENES_PER_SECOND = 12
 const MAX_BUSY = 16
 
 /** For those to come to their end before something is measured: one that hangs is not waited for. */
-const MAX_PAUSE_MS = 10_000
+const MAX_PAUSE_MS = 20_000
 
 /** Of so many scenes, one brings a slow or broken client. */
 const RAW_EVERY = 30

@@ -5,6 +5,9 @@ import type { Expected } from './roster.ts'
 import type { SoakedService } from './service.ts'
 import type { Measured } from './verdict.ts'
 
+/** What people bring, and their row around it, on the average. */
+const BYTES_PER_SESSION = 13_500
+
 /** Everything that was measured at one time. */
 export interface Sample extends Readonly<Record<LineName, number>> {
   readonly atMs: number
@@ -36,8 +39,9 @@ export class Recorder {
     const folder = measureFolder(this.#dir)
     // A session holds its text twice: as what it means, and as its line in the file. How many there are depends on how fast the machine is.
     const heapBeyondSessions = report.heapUsed - 2 * folder.sessionBytes
+    const surplusSessionBytes = folder.sessionBytes - BYTES_PER_SESSION * expected.sessions
     const surplus = { surplusSessions: sessions - expected.sessions, surplusThreads: folder.threads - expected.threads }
-    return { atMs: performance.now(), sessions, files, sockets, heapBeyondSessions, ...surplus, ...report, ...folder }
+    return { atMs: performance.now(), sessions, files, sockets, heapBeyondSessions, surplusSessionBytes, ...surplus, ...report, ...folder }
   }
 
   /** A line as it was before the load, under it, and after it. */
