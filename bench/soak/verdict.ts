@@ -61,7 +61,7 @@ export function formatVerdict ({ line, before, early, late, after, rise, maxRise
     return Number.isNaN(amount) ? '-' : amount.toFixed(line.unit === 'MiB' ? 1 : 0)
   }
   const flat = Number.isNaN(after) ? 'not measured' : 'flat'
-  const words = [...(isFlat ? [] : ['RISES']), ...(isLeft ? ['LEFT BEHIND'] : [])]
+  const words = [...(isFlat ? [] : [rise > maxRise ? 'RISES' : 'TOO FEW MEASUREMENTS']), ...(isLeft ? ['LEFT BEHIND'] : [])]
   return [
     line.unit === '' ? line.what : `${line.what}, ${line.unit}`,
     ...[before, early, late, after, rise, maxRise].map(format), words.length === 0 ? flat : words.join(', ')
