@@ -7,6 +7,9 @@ import { ChatGenerationChunk, type ChatResult } from '@langchain/core/outputs'
 const HINT = '(This is the offline model: it only echoes. Set MODEL, for example MODEL=openai:gpt-5-mini, to talk to a real one.)'
 const SIGNATURE = '(offline model)'
 
+/** After so many words, others get their turn: no network makes this model wait, and a long answer would hold the process to its end. */
+const WORDS_AT_ONCE = 32
+
 interface Reply {
   readonly text: string
   readonly toolCall?: { readonly name: string, readonly args: Record<string, string> }
@@ -57,8 +60,9 @@ export class OfflineModel extends BaseChatModel<OfflineCallOptions> {
     const { text, toolCall } = composeReply(messages, options.toolNames ?? [])
     // Once: the pieces of a message are joined, its name among them.
     yield new ChatGenerationChunk({ text: '', message: new AIMessageChunk({ content: '', response_metadata: { model_name: 'offline' } }) })
-    for (const word of text.split(/(?<=\s)(?=\S)/)) {
+    for (const [index, word] of text.split(/(?<=\s)(?=\S)/).entries()) {
       if (word === '') continue
+      if (index % WORDS_AT_ONCE === WORDS_AT_ONCE - 1) await new Promise(resolve => setImmediate(resolve))
       yield new ChatGenerationChunk({ text: word, message: new AIMessageChunk({ content: word }) })
       await runManager?.handleLLMNewToken(word)
     }

@@ -47,3 +47,20 @@ t.test('it streams word by word, and the words make the answer', async t => {
   for await (const chunk of await model.stream([new HumanMessage('note: milk')])) whole = chunk
   t.match(whole?.tool_calls, [{ name: 'save_note', args: { text: 'milk' } }])
 })
+
+t.test('while it speaks for long, others get their turn', async t => {
+  let turns = 0
+  let isSpeaking = true
+  const takeTurn = (): void => {
+    turns++
+    if (isSpeaking) setImmediate(takeTurn)
+  }
+  const chunks = await model.stream([new HumanMessage('on '.repeat(1000))])
+  const before = turns
+  setImmediate(takeTurn)
+  let words = 0
+  for await (const { text } of chunks) words += text === '' ? 0 : 1
+  isSpeaking = false
+  t.ok(words > 1000, `${words} words`)
+  t.ok(turns - before > 20, `${turns - before} turns of the event loop`)
+})
