@@ -37,7 +37,7 @@ t.test('on a LangGraph server', async t => {
   t.test('an answer that its step throws out fails the turn, and the thread goes on', async t => {
     const { talk } = talkTo(server, 'parallel')
     await talk.say('go')
-    await t.rejects(talk.decide([{ type: 'approve' }, { type: 'respond', message: 'wrong' }]), { code: 'AGENT_FAILED', cause: { message: /This is no answer/ } })
+    await t.rejects(talk.decide([{ type: 'approve' }, { type: 'respond', message: 'wrong' }]), { code: 'AGENT_FAILED', cause: { detail: /This is no answer/ } })
     t.equal(await talk.agent.pending(talk.threadId), undefined)
     t.equal(await talk.agent.haveResults(talk.threadId, ['']), false)
     t.match((await talk.say('again')).at(-1), { type: 'question' })
@@ -56,7 +56,7 @@ t.test('on a LangGraph server', async t => {
 
   t.test('an assistant that is not there is named in the log by its setting', async t => {
     const { talk, log } = talkTo(server, 'nobody')
-    await t.rejects(talk.say('hello'), { code: 'AGENT_FAILED', cause: { message: /No assistant found/ } })
+    await t.rejects(talk.say('hello'), { code: 'AGENT_FAILED', cause: { detail: /No assistant found/ } })
     t.ok(log.lines.includes('error: The LangGraph server has no such assistant: look at LANGGRAPH_ASSISTANT_ID'))
   })
 
