@@ -12,7 +12,8 @@ export interface ServiceFacts {
 const DESCRIPTION = `A bot posts what a person said (\`chat\`); Holdline finds the person's session, runs one turn of the agent and answers. When the agent wants
 to do something that needs a yes, the answer has the status \`waiting_approval\` and says what is asked; the person's next message, or \`approve\`, decides it.
 Turns of one session run one after another. With \`Accept: text/event-stream\` both tell what happens while it happens; with an \`Idempotency-Key\` both may be
-sent again after a lost line. Every error is JSON with a stable \`code\`, also where there is no such route (404 \`ROUTE_NOT_FOUND\`). Fields that nobody knows
+sent again after a lost line. Every error is JSON with a stable \`code\`, also where there is no such
+route (404 \`ROUTE_NOT_FOUND\`), where a request does not arrive in time (408 \`REQUEST_TIMED_OUT\`), or its headers are too large (431 \`HEADERS_TOO_LARGE\`). Fields that nobody knows
 are ignored; no value is ever coerced. New fields may be added to answers, none is renamed or removed.`
 
 const text = { type: 'string' }
