@@ -29,7 +29,8 @@ const MAX_DELAY_MS = 1000
  */
 const MAX_HEAP_SHARE = 0.9
 
-const SAMPLE_INTERVAL_MS = 1000
+/** Of so long the delay is the mean: one long stop, as of the collector, or of a machine that was busy with the start, is no pressure yet. */
+const SAMPLE_INTERVAL_MS = 5000
 const RETRY_AFTER_SECONDS = 5
 
 /** The log is told once in so long, not with each request. */
