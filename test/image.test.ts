@@ -121,6 +121,19 @@ for (const [who, folder, user] of plain) {
   })
 }
 
+t.test('a signal that comes while it starts ends it at once, though it is the first process', options, async t => {
+  const data = makeVolume(t)
+  const agent = join(data, '..', 'agent.mjs')
+  writeFileSync(agent, "console.log('The agent loads'); await new Promise(resolve => setTimeout(resolve, 2 ** 30))")
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const env = makeEnv(data, { AGENT: agent })
+    const service = Service.launch(t, app, env, [join(app, 'dist', 'src', 'server.js')], enterContainer(app, data, 'root'))
+    await service.logged(/The agent loads/)
+    process.kill(findChild(service.pid), signal)
+    t.match(await service.exit, { code: 0, stderr: `Stopped by ${signal} before it listened\n` })
+  }
+})
+
 t.test('an agent in TypeScript runs from a read-only file system', options, async t => {
   const running = await start(t, makeVolume(t), 'root', { AGENT: `${EXAMPLE}:graph` })
   t.match(await running.service.say('Rome'), { status: 200, body: { status: 'waiting_approval' } })
