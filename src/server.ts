@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { mergeEnvironment, resolveConversationsPath, type Config, type Environment } from './config.ts'
@@ -57,6 +58,17 @@ function setVariables (variables: Environment): void {
 function becomeUser (config: Config, log: Log): void {
   const user = leaveRoot({ runAs: config.RUN_AS, paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)] }, process)
   if (user !== undefined) log.info(user, 'Started by root, running as an ordinary user')
+  giveHome()
+}
+
+/** A user by number alone has no home, unless somebody says so. LangChain asks for it in every turn, and would fail without. */
+function giveHome (): void {
+  try {
+    homedir()
+  } catch {
+    // As container runtimes do for such users.
+    process.env.HOME = '/'
+  }
 }
 
 /** For SIGTERM, SIGINT and their like: drain, flush, exit 0; a second signal ends at once. */
