@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Environment } from './config.ts'
 import { isCoded } from './errors.ts'
 
@@ -36,7 +36,7 @@ export async function findEphemeralFolders (paths: readonly string[], env: Envir
   const platform = PLATFORMS.find(({ mark }) => Object.entries(env).some(([name, value]) => mark.test(name) && value !== undefined && value !== ''))
   if (platform === undefined) return []
   const found: EphemeralFolder[] = []
-  for (const folder of new Set(paths.map(path => dirname(path)))) {
+  for (const folder of new Set(paths.map(path => dirname(resolve(path))))) {
     const fileSystem = await readFileSystem(folder, files)
     if (fileSystem !== undefined) found.push({ folder, platform: platform.name, fileSystem, nextStep: platform.nextStep(folder) })
   }

@@ -1,13 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
-import { buildApp } from './app.ts'
 import { mergeEnvironment, resolveConversationsPath, type Config, type Environment } from './config.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import { leaveRoot } from './run-as.ts'
 import { listSecrets, makeMask, type Mask } from './secrets.ts'
 import { formatForTerminal } from './terminal-log.ts'
+
+/** What asks a process to end. */
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /** The process: settings, listen, signals. Everything else is in `app.ts`. */
 async function start (): Promise<void> {
@@ -20,18 +23,28 @@ async function start (): Promise<void> {
   }
   // Node would print all that an error carries along, such as the headers of a request; what an agent of the user's does may fail at any time.
   process.on('uncaughtException', fail)
+  for (const signal of STOP_SIGNALS) process.on(signal, stopAtOnce)
   try {
+    // Loaded by now, not before: it takes seconds on a small machine, in which a signal would find nobody who listens.
+    const { buildApp } = await import('./app.ts')
     const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
     const env = mergeEnvironment(dotenv, process.env)
     mask = makeMask(listSecrets(env))
     app = await buildApp({ env, logger: await describeLogger(), setVariables, onSettings: becomeUser })
     process.off('uncaughtException', fail)
     stopWithGrace(app)
+    for (const signal of STOP_SIGNALS) process.off(signal, stopAtOnce)
     await app.listen({ host: app.config.HOST, port: app.config.PORT })
   } catch (error) {
     await app?.close().catch(() => {})
     fail(error)
   }
+}
+
+/** Nothing was acknowledged yet that a flush could save. The first process of a container, without a listener, would not hear of it at all. */
+function stopAtOnce (signal: NodeJS.Signals): void {
+  process.stderr.write(`Stopped by ${signal} before it listened\n`)
+  process.exit(0)
 }
 
 /** An empty value counts as not set; every other one of the real environment stays. */
@@ -45,6 +58,17 @@ function setVariables (variables: Environment): void {
 function becomeUser (config: Config, log: Log): void {
   const user = leaveRoot({ runAs: config.RUN_AS, paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)] }, process)
   if (user !== undefined) log.info(user, 'Started by root, running as an ordinary user')
+  giveHome()
+}
+
+/** A user by number alone has no home, unless somebody says so. LangChain asks for it in every turn, and would fail without. */
+function giveHome (): void {
+  try {
+    homedir()
+  } catch {
+    // As container runtimes do for such users.
+    process.env.HOME = '/'
+  }
 }
 
 /** For SIGTERM, SIGINT and their like: drain, flush, exit 0; a second signal ends at once. */

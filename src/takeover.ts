@@ -1,5 +1,6 @@
 import * as realFiles from 'node:fs'
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { isCoded, ServiceError } from './errors.ts'
 import type { User } from './user.ts'
 
@@ -12,6 +13,9 @@ const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = realFiles.constants
 /** Folders of the system: whoever owns one owns the machine. */
 const SYSTEM_FOLDER = /^\/(bin|boot|dev|etc|home|lib\d*|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)?$/
 const BELOW_SYSTEM_FOLDER = /^\/(boot|dev|etc|proc|sys|usr)\//
+
+/** What root starts again after a restart: whoever owns a folder that leads there is root by then. */
+const PROGRAM = realFiles.realpathSync(fileURLToPath(import.meta.url))
 
 /**
  * Gives files to a user, so that a process which root started on a volume of root's can go on as that user. For root, before anything is opened.
@@ -50,11 +54,18 @@ function takeFolder (folder: string, user: User, files: OwnerFiles): boolean {
   return withOpen(folder, O_DIRECTORY, files, handle => {
     const stats = files.fstatSync(handle)
     if (canWrite(stats, user)) return
-    if (SYSTEM_FOLDER.test(folder) || BELOW_SYSTEM_FOLDER.test(folder)) {
-      throw new ServiceError('FILE_INVALID', { message: `${folder} is a folder of the system, which RUN_AS does not give away: keep the files in a folder of their own` })
+    const holder = describeHolder(folder)
+    if (holder !== undefined) {
+      throw new ServiceError('FILE_INVALID', { message: `${folder} is a folder of ${holder}, which RUN_AS does not give away: keep the files in a folder of their own` })
     }
     files.fchownSync(handle, user.uid, user.gid)
   })
+}
+
+/** Whose a folder is that nobody else may own. */
+function describeHolder (folder: string): string | undefined {
+  if (SYSTEM_FOLDER.test(folder) || BELOW_SYSTEM_FOLDER.test(folder)) return 'the system'
+  return PROGRAM.startsWith(folder + sep) ? 'the program' : undefined
 }
 
 function makeFolders (folder: string, user: User, files: OwnerFiles): void {

@@ -44,6 +44,10 @@ t.test('each folder is told once; one that is not there is none', async t => {
   t.same(await find(RAILWAY, missing), [])
 })
 
+t.test('a folder is told by its whole path, which is what a platform wants to know', async t => {
+  t.match(await find(RAILWAY, makeFiles(OVERLAY), ['sessions.csv']), [{ folder: process.cwd(), nextStep: new RegExp(`${process.cwd()}$`) }])
+})
+
 t.test('a failure to tell is no silence', async t => {
   const failing: FolderFiles = { ...makeFiles(TMPFS), statfs: async () => { throw new Error('no statfs') } }
   await t.rejects(find(RAILWAY, failing), { message: 'no statfs' })

@@ -24,8 +24,11 @@ function makeVolume (t: Test, { uid = 0, gid = 0, mode = 0o755 } = {}): string {
 }
 
 /** The service as the first process of a container, with the environment of the image. */
-async function start (t: Test, data: string, starter: Starter, env: Record<string, string> = {}): Promise<{ service: Service, pid: number }> {
-  const service = await Service.start(t, app, makeEnv(data, env), [join(app, 'dist', 'src', 'server.js')], enterContainer(app, data, starter))
+async function start (
+  t: Test, data: string, starter: Starter, env: Record<string, string> = {}, before: string[] = []
+): Promise<{ service: Service, pid: number }> {
+  const via = [...enterContainer(app, data, starter), ...before]
+  const service = await Service.start(t, app, makeEnv(data, env), [join(app, 'dist', 'src', 'server.js')], via)
   return { service, pid: findChild(service.pid) }
 }
 
@@ -120,6 +123,25 @@ for (const [who, folder, user] of plain) {
     t.equal(lstatSync(join(data, 'sessions.csv')).uid, user.uid)
   })
 }
+
+t.test('a signal that comes while it starts ends it at once, though it is the first process', options, async t => {
+  const data = makeVolume(t)
+  const agent = join(data, '..', 'agent.mjs')
+  writeFileSync(agent, "console.log('The agent loads'); await new Promise(resolve => setTimeout(resolve, 2 ** 30))")
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const env = makeEnv(data, { AGENT: agent })
+    const service = Service.launch(t, app, env, [join(app, 'dist', 'src', 'server.js')], enterContainer(app, data, 'root'))
+    await service.logged(/The agent loads/)
+    process.kill(findChild(service.pid), signal)
+    t.match(await service.exit, { code: 0, stderr: `Stopped by ${signal} before it listened\n` })
+  }
+})
+
+t.test('a user without a name, whom nobody gave a home, is served all the same', options, async t => {
+  const running = await start(t, makeVolume(t), 'root', {}, ['env', '-u', 'HOME'])
+  await talk(t, running.service)
+  await stop(t, running)
+})
 
 t.test('an agent in TypeScript runs from a read-only file system', options, async t => {
   const running = await start(t, makeVolume(t), 'root', { AGENT: `${EXAMPLE}:graph` })

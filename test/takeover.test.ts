@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import { chownSync, linkSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { takeOver, type OwnerFiles } from '../src/takeover.ts'
 import { makeFolder } from './fixtures/folder.ts'
@@ -88,6 +89,16 @@ t.test('a folder of the system is never given away', { skip }, async t => {
     const given: unknown[] = []
     const files: OwnerFiles = { ...fs, fchownSync: (...args) => { given.push(args) } }
     t.throws(() => { takeOver([path], USER, files) }, { code: 'FILE_INVALID', message: /is a folder of the system/ }, path)
+    t.same(given, [])
+  }
+})
+
+t.test('nor is the folder of the program, which root starts again', { skip }, async t => {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  for (const path of [join(root, 'sessions.csv'), join(root, 'src', 'sessions.csv')]) {
+    const given: unknown[] = []
+    const files: OwnerFiles = { ...fs, fchownSync: (...args) => { given.push(args) } }
+    t.throws(() => { takeOver([path], USER, files) }, { code: 'FILE_INVALID', message: /is a folder of the program/ }, path)
     t.same(given, [])
   }
 })

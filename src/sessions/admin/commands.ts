@@ -120,7 +120,7 @@ export function formatUsage (): string {
     '',
     ...lines,
     '',
-    'The files are those of the settings (environment and .env): SESSIONS_CSV_PATH, SESSIONS_FSYNC, SESSION_TIMEOUT_MINUTES, CONVERSATIONS_PATH.',
+    'The files are those of the settings (environment and .env): SESSIONS_CSV_PATH, SESSIONS_FSYNC, SESSION_TIMEOUT_MINUTES, CONVERSATIONS_PATH, RUN_AS.',
     '--json answers with one JSON document. Exit code: 0 done, 1 failed, 2 not understood.',
     ''
   ].join('\n')
