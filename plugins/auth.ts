@@ -11,6 +11,8 @@ declare module 'fastify' {
     apiKey: ApiKey | null
     /** Tells one API key from another, and nothing of it; empty where none is needed. */
     readonly clientId: string
+    /** Its address, of IPv6 its /64: whoever has one address of that has all. Empty if its sender has hung up. */
+    readonly network: string
     /** The name of its API key; empty where that has none. */
     readonly keyName: string
     /** Whether its caller may do this; anybody may do everything where no key is configured. */
@@ -40,6 +42,12 @@ async function auth (fastify: FastifyInstance, settings: AccessSettings): Promis
   const { keys } = access
   fastify.decorateRequest('apiKey', null)
   fastify.decorateRequest('clientId', { getter (this: FastifyRequest) { return this.apiKey?.id ?? '' } })
+  fastify.decorateRequest('network', {
+    getter (this: FastifyRequest) {
+      // One who has hung up already has no address any more, whatever the type of `ip` says.
+      return this.raw.socket.remoteAddress === undefined ? '' : normalizeIP(this.ip, 64)
+    }
+  })
   fastify.decorateRequest('keyName', { getter (this: FastifyRequest) { return this.apiKey?.name ?? '' } })
   fastify.decorateRequest('hasScope', function hasScope (scope) { return keys.length === 0 || this.apiKey?.scopes.has(scope) === true })
   logAccess(fastify, access, settings)
@@ -71,7 +79,7 @@ async function makeAttemptCounter (fastify: FastifyInstance): Promise<AttemptCou
     await scope.register(rateLimit, { global: false })
     limited = scope
   })
-  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS, keyGenerator: readNetwork })
+  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS, keyGenerator: ({ network }) => network })
 }
 
 async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, countAttempt: AttemptCounter): Promise<ServiceError> {
@@ -79,12 +87,6 @@ async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, coun
   const count = await countAttempt(request)
   if (count.isAllowed || !count.isExceeded) return new ServiceError('KEY_REFUSED')
   return new ServiceError('KEY_ATTEMPTS_EXCEEDED', { retryAfterSeconds: count.ttlInSeconds })
-}
-
-/** The address, of IPv6 its /64: whoever has one address of that has all. */
-function readNetwork ({ raw, ip }: FastifyRequest): string {
-  // One who has hung up already has no address any more, whatever the type of `ip` says.
-  return raw.socket.remoteAddress === undefined ? '' : normalizeIP(ip, 64)
 }
 
 function readKey ({ headers }: FastifyRequest): string | undefined {
