@@ -187,7 +187,9 @@ t.test('the log names the key of a turn by its name, and never shows one', async
   logged.length = 0
   await service.chat(BODY, bearer('staple-of-the-horse'))
   t.notOk('key' in (logged.find(({ msg }) => msg === 'Turn ended') ?? {}))
-  service.app.agent.pending = async () => { throw new Error('Refused: correct-horse-battery, staple-of-the-horse') }
+  // As the system's own are, its message is logged.
+  const failure = Object.assign(new Error('Refused: correct-horse-battery, staple-of-the-horse'), { code: 'EACCES', syscall: 'open' })
+  service.app.agent.pending = async () => { throw failure }
   t.equal((await service.chat(BODY, bearer('correct-horse-battery'))).status, 500)
   t.match(logged.at(-1), { err: { message: 'Refused: [secret], [secret]' } })
   t.notMatch(JSON.stringify(logged), /horse|battery|staple/)
