@@ -1,7 +1,7 @@
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { readAccess, type Access, type AccessSettings } from '../src/access.ts'
+import { isPrivateName, readAccess, type Access, type AccessSettings } from '../src/access.ts'
 import { describeKey, findApiKey, type ApiKey, type Scope } from '../src/api-keys.ts'
 import { ServiceError } from '../src/errors.ts'
 
@@ -51,7 +51,10 @@ async function auth (fastify: FastifyInstance, settings: AccessSettings): Promis
   fastify.decorateRequest('keyName', { getter (this: FastifyRequest) { return this.apiKey?.name ?? '' } })
   fastify.decorateRequest('hasScope', function hasScope (scope) { return keys.length === 0 || this.apiKey?.scopes.has(scope) === true })
   logAccess(fastify, access, settings)
-  if (keys.length === 0) return
+  if (keys.length === 0) {
+    if (settings.auth === 'on') fastify.addHook('onRequest', refusePages)
+    return
+  }
 
   const countAttempt = await makeAttemptCounter(fastify)
   fastify.addHook('onRequest', async function checkKey (request, reply) {
@@ -68,6 +71,12 @@ async function auth (fastify: FastifyInstance, settings: AccessSettings): Promis
       throw new ServiceError('KEY_SCOPE_MISSING', { message: `This API key may not do this: it needs the scope ${scope}` })
     }
   })
+}
+
+/** Without keys, only this machine may call; and a page that anybody made is not that because its name leads here. */
+async function refusePages ({ headers: { host }, routeOptions: { config: { scope } } }: FastifyRequest): Promise<void> {
+  if (scope === 'open' || host === undefined || isPrivateName(host)) return
+  throw new ServiceError('KEY_REFUSED', { message: 'Through a name that others may have pointed here, an API key is required: set API_KEY, or call localhost' })
 }
 
 type AttemptCounter = ReturnType<FastifyInstance['createRateLimit']>
