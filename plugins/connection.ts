@@ -47,12 +47,13 @@ async function connection (fastify: FastifyInstance): Promise<void> {
 function tellOfClose (response: ServerResponse, socket: Socket, waiting: WeakMap<Socket, Set<ServerResponse>>): void {
   const known = waiting.get(socket)
   const responses = known ?? new Set()
+  // Not when each of them closes: one more listener, and Node.js would warn of too many.
+  for (const each of responses) if (each.closed) responses.delete(each)
   responses.add(response)
-  response.once('close', () => { responses.delete(response) })
   if (known !== undefined) return
   waiting.set(socket, responses)
   socket.once('close', () => {
-    for (const each of responses) if (each.socket === null) closeResponse(each)
+    for (const each of responses) if (each.socket === null && !each.closed) closeResponse(each)
   })
 }
 
