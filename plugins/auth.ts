@@ -1,7 +1,7 @@
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { readAccess, type Access, type AccessSettings } from '../src/access.ts'
+import { isPrivateName, readAccess, type Access, type AccessSettings } from '../src/access.ts'
 import { describeKey, findApiKey, type ApiKey, type Scope } from '../src/api-keys.ts'
 import { ServiceError } from '../src/errors.ts'
 
@@ -11,6 +11,8 @@ declare module 'fastify' {
     apiKey: ApiKey | null
     /** Tells one API key from another, and nothing of it; empty where none is needed. */
     readonly clientId: string
+    /** Its address, of IPv6 its /64: whoever has one address of that has all. Empty if its sender has hung up. */
+    readonly network: string
     /** The name of its API key; empty where that has none. */
     readonly keyName: string
     /** Whether its caller may do this; anybody may do everything where no key is configured. */
@@ -40,10 +42,19 @@ async function auth (fastify: FastifyInstance, settings: AccessSettings): Promis
   const { keys } = access
   fastify.decorateRequest('apiKey', null)
   fastify.decorateRequest('clientId', { getter (this: FastifyRequest) { return this.apiKey?.id ?? '' } })
+  fastify.decorateRequest('network', {
+    getter (this: FastifyRequest) {
+      // One who has hung up already has no address any more, whatever the type of `ip` says.
+      return this.raw.socket.remoteAddress === undefined ? '' : normalizeIP(this.ip, 64)
+    }
+  })
   fastify.decorateRequest('keyName', { getter (this: FastifyRequest) { return this.apiKey?.name ?? '' } })
   fastify.decorateRequest('hasScope', function hasScope (scope) { return keys.length === 0 || this.apiKey?.scopes.has(scope) === true })
   logAccess(fastify, access, settings)
-  if (keys.length === 0) return
+  if (keys.length === 0) {
+    if (settings.auth === 'on') fastify.addHook('onRequest', refusePages)
+    return
+  }
 
   const countAttempt = await makeAttemptCounter(fastify)
   fastify.addHook('onRequest', async function checkKey (request, reply) {
@@ -62,6 +73,12 @@ async function auth (fastify: FastifyInstance, settings: AccessSettings): Promis
   })
 }
 
+/** Without keys, only this machine may call; and a page that anybody made is not that because its name leads here. */
+async function refusePages ({ headers: { host }, routeOptions: { config: { scope } } }: FastifyRequest): Promise<void> {
+  if (scope === 'open' || host === undefined || isPrivateName(host)) return
+  throw new ServiceError('KEY_REFUSED', { message: 'Through a name that others may have pointed here, an API key is required: set API_KEY, or call localhost' })
+}
+
 type AttemptCounter = ReturnType<FastifyInstance['createRateLimit']>
 
 /** In a scope of its own, so that what else is limited has its own counters. */
@@ -71,7 +88,7 @@ async function makeAttemptCounter (fastify: FastifyInstance): Promise<AttemptCou
     await scope.register(rateLimit, { global: false })
     limited = scope
   })
-  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS, keyGenerator: readNetwork })
+  return limited.createRateLimit({ max: MAX_ATTEMPTS, timeWindow: ATTEMPTS_WINDOW_MS, keyGenerator: ({ network }) => network })
 }
 
 async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, countAttempt: AttemptCounter): Promise<ServiceError> {
@@ -79,12 +96,6 @@ async function refuseAttempt (request: FastifyRequest, reply: FastifyReply, coun
   const count = await countAttempt(request)
   if (count.isAllowed || !count.isExceeded) return new ServiceError('KEY_REFUSED')
   return new ServiceError('KEY_ATTEMPTS_EXCEEDED', { retryAfterSeconds: count.ttlInSeconds })
-}
-
-/** The address, of IPv6 its /64: whoever has one address of that has all. */
-function readNetwork ({ raw, ip }: FastifyRequest): string {
-  // One who has hung up already has no address any more, whatever the type of `ip` says.
-  return raw.socket.remoteAddress === undefined ? '' : normalizeIP(ip, 64)
 }
 
 function readKey ({ headers }: FastifyRequest): string | undefined {

@@ -18,7 +18,8 @@ const LINGER_MS = 1000
 
 /**
  * What HTTP leaves to the server, before there is a request: each request names its host, once (RFC 9112, 3.2), and what Node.js would refuse with an
- * empty body is answered in our own form, or ignored as the RFCs allow.
+ * empty body is answered in our own form, or ignored as the RFCs allow. Every response is told when its connection closes, also one that waits there
+ * for the end of another.
  */
 async function connection (fastify: FastifyInstance): Promise<void> {
   const { server } = fastify
@@ -28,11 +29,39 @@ async function connection (fastify: FastifyInstance): Promise<void> {
   })
   server.on('connect', function refuseTunnel (_request: IncomingMessage, socket: Duplex) { refuse(socket, 'REQUEST_INVALID') })
 
+  const waiting = new WeakMap<Socket, Set<ServerResponse>>()
+  fastify.addHook('onRequest', async function watchConnection ({ raw: { socket } }, { raw: response }) {
+    if (response.socket === null) tellOfClose(response, socket, waiting)
+  })
   fastify.addHook('onRequest', async function checkHost ({ raw: { httpVersionMajor, httpVersionMinor, rawHeaders } }) {
     const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
     const isNeeded = httpVersionMajor === 1 && httpVersionMinor === 1
     if (hosts > 1 || (hosts === 0 && isNeeded)) throw new ServiceError('REQUEST_INVALID', { message: 'The request must name its host once' })
   })
+}
+
+/**
+ * Of the answers to several requests that come at once, Node.js tells only the first that the connection has closed. The others would stay open for
+ * ever, and whatever waits for their end would wait as long.
+ */
+function tellOfClose (response: ServerResponse, socket: Socket, waiting: WeakMap<Socket, Set<ServerResponse>>): void {
+  const known = waiting.get(socket)
+  const responses = known ?? new Set()
+  // Not when each of them closes: one more listener, and Node.js would warn of too many.
+  for (const each of responses) if (each.closed) responses.delete(each)
+  responses.add(response)
+  if (known !== undefined) return
+  waiting.set(socket, responses)
+  socket.once('close', () => {
+    for (const each of responses) if (each.socket === null && !each.closed) closeResponse(each)
+  })
+}
+
+/** As Node.js does it. */
+function closeResponse (response: ServerResponse): void {
+  response.destroy()
+  Reflect.set(response, '_closed', true)
+  response.emit('close')
 }
 
 /** Answers what is no HTTP, or does not arrive, for which there is neither request nor route, in the form of every error. */

@@ -1,4 +1,4 @@
-import fastifyRateLimit, { normalizeIP, type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import fastifyRateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { ServiceError } from '../src/errors.ts'
@@ -34,7 +34,7 @@ type Count = Exclude<Awaited<ReturnType<Limiter>>, { isAllowed: true }>
 /** Refuses with RATE_LIMITED who asks too often; other answers tell, in `x-ratelimit-*`, what is left of the limit that is nearest. */
 async function rateLimit (fastify: FastifyInstance, { maxOfPerson, maxOfClient, now, store = makeStore(now) }: RateLimitOptions): Promise<void> {
   const { sessionStore } = fastify
-  fastify.decorateRequest('countedClient', { getter () { return this.clientId === '' ? normalizeIP(this.ip) : this.clientId } })
+  fastify.decorateRequest('countedClient', { getter () { return this.clientId === '' ? this.network : this.clientId } })
   await fastify.register(fastifyRateLimit, { global: false, store })
 
   if (maxOfClient > 0) {

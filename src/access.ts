@@ -23,6 +23,9 @@ const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
+/** The ends of names that public DNS does not know (RFC 6761, RFC 6762, and ICANN's word on `internal`). */
+const PRIVATE_ENDS: ReadonlySet<string> = new Set(['localhost', 'local', 'internal', 'test'])
+
 /** Who may call. Throws SETTING_INVALID where anybody could, and nobody said that they may. */
 export function readAccess ({ apiKey, auth, host }: AccessSettings): Access {
   const isLocal = isLoopback(host)
@@ -41,6 +44,17 @@ export function isLoopback (host: string): boolean {
   const family = isIP(host)
   if (family === 0) return host.toLowerCase() === 'localhost'
   return LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+/**
+ * Whether a `Host` is one that no stranger can make lead here: an address, a name of one word, or one that public DNS does not know. Any other may be
+ * that of a web page which has let it lead to this machine, so that the browser takes the service for the page's own.
+ */
+export function isPrivateName (host: string): boolean {
+  const url = `http://${host}`
+  const name = URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : ''
+  const words = name.split('.')
+  return isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0 || (name !== '' && words.length === 1) || PRIVATE_ENDS.has(words.at(-1) ?? '')
 }
 
 function refuse (message: string): ServiceError {

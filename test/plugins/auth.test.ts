@@ -34,6 +34,24 @@ t.test('with a key configured, only its bearer gets in', async t => {
   t.equal((await service.get('/')).status, 200)
 })
 
+t.test('without a key configured, no page gets in through a name that leads to this machine', async t => {
+  const ask = async (service: TestApp, host: string, headers = {}, url = '/api/sessions') => {
+    return await service.request({ method: 'GET', url, headers: { host, ...headers } })
+  }
+  const service = await startApp(t)
+  t.match(await ask(service, 'evil.example:8000'), { status: 401, body: { code: 'KEY_REFUSED', message: /API_KEY/ } })
+  t.match(await service.chat(BODY, { host: 'evil.example' }), { status: 401, body: { code: 'KEY_REFUSED', status: 'error' } })
+  t.equal((await ask(service, 'evil.example', { 'x-forwarded-host': 'localhost' })).status, 401)
+  t.equal((await ask(service, 'evil.example', {}, '/health')).status, 200, 'what needs no key is nobody\'s')
+  t.equal((await ask(service, 'localhost:8000')).status, 200)
+  await service.app.close()
+  const open = await startApp(t, { dir: service.dir, env: { AUTH: 'off' } })
+  t.equal((await ask(open, 'bots.example')).status, 200)
+  await open.app.close()
+  const keyed = await startApp(t, { dir: service.dir, env: { API_KEY: 'correct-horse' } })
+  t.equal((await ask(keyed, 'bots.example', bearer('correct-horse'))).status, 200)
+})
+
 t.test('without a key configured, anybody on this machine may call', async t => {
   const service = await startApp(t)
   t.equal((await service.say('Hello')).status, 200)
@@ -187,7 +205,9 @@ t.test('the log names the key of a turn by its name, and never shows one', async
   logged.length = 0
   await service.chat(BODY, bearer('staple-of-the-horse'))
   t.notOk('key' in (logged.find(({ msg }) => msg === 'Turn ended') ?? {}))
-  service.app.agent.pending = async () => { throw new Error('Refused: correct-horse-battery, staple-of-the-horse') }
+  // As the system's own are, its message is logged.
+  const failure = Object.assign(new Error('Refused: correct-horse-battery, staple-of-the-horse'), { code: 'EACCES', syscall: 'open' })
+  service.app.agent.pending = async () => { throw failure }
   t.equal((await service.chat(BODY, bearer('correct-horse-battery'))).status, 500)
   t.match(logged.at(-1), { err: { message: 'Refused: [secret], [secret]' } })
   t.notMatch(JSON.stringify(logged), /horse|battery|staple/)

@@ -1,8 +1,11 @@
 import { once } from 'node:events'
+import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import { startApp, type TestApp } from '../fixtures/app.ts'
 import { EventClient } from '../fixtures/event-client.ts'
+import { makeGate } from '../fixtures/gate.ts'
 import { OpenAiServer } from '../fixtures/openai-server.ts'
+import { RawClient } from '../fixtures/raw-client.ts'
 
 async function start (t: Test, env: Record<string, string> = {}, heartbeatMs = 15_000) {
   const provider = await OpenAiServer.start(t)
@@ -61,6 +64,51 @@ t.test('a stream ends for the count however it ends: read, left, refused, failed
   t.match(await gone.json(), { code: 'STREAM_GONE' })
   provider.answer = () => ({ text: 'Fine' })
   t.match((await (await open('bob')).rest()).at(-1), { name: 'message', data: { message: 'Fine' } })
+})
+
+t.test('streams asked for at once, on one connection, are over when that closes, and hold up no end of the service', async t => {
+  const { provider, service, open } = await start(t, { MAX_STREAMS: '2' })
+  const answered = makeGate()
+  const asked = [makeGate(), makeGate()]
+  provider.answer = async () => {
+    asked.shift()?.open()
+    await answered.opened
+    return { text: 'Done' }
+  }
+  const bothAsked = Promise.all(asked.map(async gate => { await gate.opened }))
+  const connected = once(service.app.server, 'connection')
+  const client = new RawClient(await address(service))
+  client.send(['ann', 'bob'].map(userId => {
+    const body = JSON.stringify({ user_id: userId, message: 'Hello' })
+    return `POST /api/chat HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  }).join(''))
+  await bothAsked
+  const [socket] = await connected
+  t.equal((await open('eve')).status, 429)
+  const closed = once(socket, 'close')
+  client.destroy()
+  await closed
+  const streams = await Promise.all([open('eve'), open('fay')])
+  t.same(streams.map(({ status }) => status), [200, 200])
+  answered.open()
+  for (const stream of streams) await stream.rest()
+  await service.app.close()
+})
+
+t.test('who hangs up before it is looked where they are has the turn that they asked for', async t => {
+  const provider = await OpenAiServer.start(t)
+  const logged: Record<string, unknown>[] = []
+  const hangUp = async ({ raw }: FastifyRequest): Promise<void> => { raw.socket.destroy() }
+  const service = await startApp(t, { env: provider.env, logged, prepare: app => app.addHook('preParsing', hangUp) })
+  const { asked, answered } = provider.hold('Done')
+  const client = new RawClient(await service.listen())
+  const body = '{"user_id":"ann","message":"Hello"}'
+  client.send(`POST /api/chat HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  await client.closed
+  await asked.opened
+  answered.open()
+  await service.app.close()
+  t.match(logged.at(-1), { msg: 'Turn ended', outcome: 'completed' })
 })
 
 t.test('who goes on with a stream has one open, too', async t => {
