@@ -95,7 +95,7 @@ export class Conversation {
       mergeMetadata({}, request.metadata)
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
-      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
+      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)
       const { session: known, place } = await this.#arrivals.join(request, this.#describeWait(asker.watch))
       // A session that ends while the message waits: a message that names it ends with it, any other one goes on with the next.
       const find = async (place: Place) => request.sessionId === undefined
@@ -168,17 +168,17 @@ export class Conversation {
     let place: Place | undefined
     try {
       const held = place = await waiting.place
-      record.begin()
       const session = known = await waiting.find(held)
       record.concern(session)
-      // An agent that acts while nothing can be saved acts for an answer that nobody gets.
-      if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
-      if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
-        return await slots.run(stopped, async () => await runWithDeadline(agentTimeoutMs, stopped, async stop => {
+      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => await slots.run(stopped, async () => {
+        record.begin()
+        // After every wait. An agent that acts while nothing can be saved acts for an answer that nobody gets.
+        if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
+        if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
+        return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
           return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
-        }))
-      })
+        })
+      }))
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
       throw known === undefined ? refusal : refusal.withSession(known)
