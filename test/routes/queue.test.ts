@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { startApp, type TestApp } from '../fixtures/app.ts'
 import { makeGate } from '../fixtures/gate.ts'
 import { OpenAiServer } from '../fixtures/openai-server.ts'
+import { makeSession } from '../fixtures/sessions.ts'
 
 /** Resolves when so many more have joined a queue from now on. */
 async function waitForQueue ({ app }: TestApp, count: number): Promise<void> {
@@ -22,10 +23,12 @@ async function waitForQueue ({ app }: TestApp, count: number): Promise<void> {
 type End = (service: TestApp, sessionId: string) => Promise<unknown>
 
 /** `end` is queued behind a turn, and three messages behind it; two more come while the conversation is being forgotten. */
-async function endWithWaiters (t: Test, maxQueued: number, end: End): Promise<readonly [number[], string[]]> {
+async function endWithWaiters (t: Test, maxQueued: number, end: End, hasAnother = false): Promise<readonly [number[], string[]]> {
   const provider = await OpenAiServer.start(t)
   const service = await startApp(t, { env: { ...provider.env, MAX_QUEUED_TURNS: String(maxQueued) } })
   const { body: { session_id } } = await service.say('Hello')
+  const lastActivityMs = Date.now() - 60_000
+  if (hasAnother) await service.app.sessionStore.create(makeSession({ userId: 'api_ann', platform: 'api', createdAtMs: lastActivityMs, lastActivityMs }))
   const { asked, answered } = provider.hold('Done')
   const running = service.say('Slow')
   await asked.opened
@@ -65,9 +68,16 @@ t.test('who waits behind /new comes before who comes after it, and is not counte
   t.same(said, ['A', 'B', 'C', 'D', 'E'])
 })
 
+const end: End = async (service, sessionId) => await service.request({ method: 'DELETE', url: `/api/sessions/${sessionId}` })
+
 t.test('who waits behind the end of a session comes before who comes after it', async t => {
-  const end: End = async (service, sessionId) => await service.request({ method: 'DELETE', url: `/api/sessions/${sessionId}` })
   const [statuses, said] = await endWithWaiters(t, 5, end)
+  t.same(statuses, [200, 200, 200, 200, 200])
+  t.same(said, ['A', 'B', 'C', 'D', 'E'])
+})
+
+t.test('so it is where the person has another session, which goes on then', async t => {
+  const [statuses, said] = await endWithWaiters(t, 5, end, true)
   t.same(statuses, [200, 200, 200, 200, 200])
   t.same(said, ['A', 'B', 'C', 'D', 'E'])
 })
