@@ -61,7 +61,13 @@ export class SessionEnd {
     // Before anybody can find it: those who wait for the old one come first.
     await place.moveTo(fresh.sessionId)
     // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
-    await this.#options.store.create(fresh)
+    try {
+      await this.#options.store.create(fresh)
+    } catch (error) {
+      // Those who wait are for the session that is still there; looking for it, they could find, and wait for, another one.
+      await place.moveTo(session.sessionId)
+      throw error
+    }
     await this.#options.store.delete(session.sessionId)
     this.#options.observer.removed('new')
     await this.#forget(session, log)
