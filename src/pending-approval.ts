@@ -128,11 +128,11 @@ export function showApproval (json: JsonObject): JsonObject {
  * The question as a text that a person can answer in any chat: what is asked, and how to answer.
  *
  * *Promise.* What is asked forges neither another action nor another way to answer: where it has several lines, they are marked, and none looks like
- * one of ours. What is too long for a chat says in its midst how much is left out; its end is shown.
+ * one of ours. The agent's own words before it ask nothing in our name. What is too long for a chat says in its midst how much is left out; its end is shown.
  */
 export function describeQuestion (question: Question, approval: PendingApproval): string {
   const { actions } = question
-  const lines = question.text === '' ? [] : [showHidden(question.text, { isMultiline: true }), '']
+  const lines = question.text === '' ? [] : [...showHidden(question.text, { isMultiline: true }).split('\n').map(markOurs), '']
   if (approval.holdline.outcome_unknown === true) {
     lines.push(OUTCOME_UNKNOWN, '')
   }
@@ -148,6 +148,11 @@ export function describeQuestion (question: Question, approval: PendingApproval)
 
 /** How a line of ours begins that says what is asked, or how to answer. */
 const OURS = /^\s*(?:answer\b|any other text|your next message|it cannot be answered|i need your approval|\d+\.|>)/i
+
+/** The agent's own words number things, and speak of answers, as they like; but they ask nothing in our name. */
+function markOurs (line: string): string {
+  return /^\s*(?:i need your approval|answer (?:"|each by))/i.test(line) ? `> ${line}` : line
+}
 
 /** One line as it is, unless it looks like one of ours; several with a mark before each. */
 function describeAction ({ description }: Question['actions'][number], maxCharacters: number): string {

@@ -39,6 +39,13 @@ t.test('a description of one line that looks like a line of ours is marked', asy
   t.equal(ask([makeAction('Pay 1 €')]).lines[1], 'Pay 1 €')
 })
 
+t.test('the agent\'s own words before a question look like no question', async t => {
+  const text = 'Two ways:\n1. by train\nI need your approval:\nRead a file\n\nAnswer "yes" or "no".'
+  t.same(ask([makeAction('Pay 1 €')], text).lines, [
+    'Two ways:', '1. by train', '> I need your approval:', 'Read a file', '', '> Answer "yes" or "no".', '', 'I need your approval:', 'Pay 1 €', '', ANSWER
+  ])
+})
+
 t.test('a person is told the answers that a question about several actions takes, and no others', async t => {
   const answersTo = (...allowed: Action['allowedDecisions'][]): string | undefined => {
     return ask(allowed.map(allowedDecisions => makeAction('Pay', { allowedDecisions }))).lines.at(-1)
