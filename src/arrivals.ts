@@ -17,7 +17,7 @@ export interface ArrivalsOptions {
 
 /** A request that waits for its turn. */
 export interface Arrival {
-  /** The session that it found; none if that has ended, and others wait for the next one. */
+  /** The session that it found, if any; where one has ended and others wait for the next one, the turn may come to another. */
   readonly session: Session | undefined
   readonly place: Promise<Place>
 }
@@ -56,7 +56,8 @@ export class Arrivals {
     try {
       const found = await findSession(this.#options.store, request)
       const ended = this.#queues.findEnded(person)
-      if (found === undefined && ended !== undefined) return { session: undefined, place: this.enter(ended, options) }
+      // Those who wait are to come to another session of the person's first.
+      if (ended !== undefined && (found === undefined || !ended.hasMoved)) return { session: found, place: this.enter(ended.sessionId, options) }
       const session = found ?? await this.#make(request)
       return { session, place: this.enter(session.sessionId, options) }
     } finally {

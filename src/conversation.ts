@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { Arrivals } from './arrivals.ts'
 import { runWithDeadline } from './deadline.ts'
 import { ServiceError } from './errors.ts'
-import { addKeyRecord, findKeyRecord } from './key-record.ts'
 import type { Log } from './log.ts'
 import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
 import { RunningTurns } from './running-turns.ts'
-import { findOwnedSession, findSession } from './session-search.ts'
+import { SessionEnd, type SessionEndOptions } from './session-end.ts'
+import { findOwnedSession, findSession, getSession } from './session-search.ts'
 import type { Place } from './session-queue.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
-import { createSession, type JsonObject, type Session } from './sessions/session.ts'
+import type { Session } from './sessions/session.ts'
 import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
 import { UNOBSERVED, type TurnObserver, type TurnRoute } from './turn-observer.ts'
@@ -45,10 +45,8 @@ export interface ConversationOptions extends Omit<TurnOptions, 'now' | 'newId' |
   readonly maxQueuedTurns: number
   /** What turns run in once it is their session's turn, so that not too many run at once. */
   readonly slots: TurnSlots
-  /** Leaves the conversation of an ended session where it is. */
-  readonly keepConversations: boolean
-  /** Told of sessions that have ended: nothing that was said in them is to be read any more. */
-  readonly onEnd?: (sessionIds: readonly string[]) => void
+  readonly keepConversations: SessionEndOptions['keepConversations']
+  readonly onEnd?: SessionEndOptions['onEnd']
   readonly now?: () => number
   readonly newId?: () => string
   /** Told of turns, questions and ends of sessions; nobody, if not given. */
@@ -67,10 +65,12 @@ export class Conversation {
   readonly #underWay = new UnderWay()
   readonly #running = new RunningTurns()
   readonly #arrivals: Arrivals
+  readonly #sessionEnd: SessionEnd
 
   constructor (options: ConversationOptions) {
     this.#options = { now: Date.now, newId: randomUUID, onEnd: () => {}, observer: UNOBSERVED, ...options }
     this.#arrivals = new Arrivals(this.#options)
+    this.#sessionEnd = new SessionEnd(this.#options)
   }
 
   /** Whether new turns are refused, since the service stops. */
@@ -95,14 +95,14 @@ export class Conversation {
       mergeMetadata({}, request.metadata)
       const { message: text, metadata, approvalId } = request
       // Before any wait: a question that is asked while the message waits is not what it answers.
-      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)?.approval_id
+      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)
       const { session: known, place } = await this.#arrivals.join(request, this.#describeWait(asker.watch))
       // A session that ends while the message waits: a message that names it ends with it, any other one goes on with the next.
       const find = async (place: Place) => request.sessionId === undefined
         ? await this.#arrivals.find(place, request, { signal: this.#underWay.stopped })
-        : await this.#findNamed(request.sessionId)
+        : await getSession(this.#options.store, request.sessionId)
       return await this.#takeTurn({ known, place, find }, asker, async (turn, current, place) => {
-        if (NEW_COMMAND.test(text)) return await this.#startAfresh(current, place, metadata, asker)
+        if (NEW_COMMAND.test(text)) return await this.#sessionEnd.startAfresh(current, place, { metadata, key: asker.key, log: asker.log })
         return await turn.say({ text, metadata, approvalId, askedBefore })
       })
     })
@@ -114,7 +114,7 @@ export class Conversation {
       const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
       const place = this.#arrivals.enter(sessionId, this.#describeWait(asker.watch))
-      const find = async () => await this.#findNamed(sessionId)
+      const find = async () => await getSession(this.#options.store, sessionId)
       return await this.#takeTurn({ known: session, place, find }, asker, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
@@ -123,7 +123,7 @@ export class Conversation {
 
   /** Ends the turn that a session runs, with TURN_CANCELLED, and lets the next one begin. Throws SESSION_NOT_FOUND, TURN_NOT_RUNNING. */
   async cancel (sessionId: string): Promise<void> {
-    if (await this.#options.store.get(sessionId) === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+    await getSession(this.#options.store, sessionId)
     await this.#running.cancel(sessionId)
   }
 
@@ -131,14 +131,12 @@ export class Conversation {
   async end (sessionId: string, log: Log): Promise<void> {
     await this.#underWay.track(async () => {
       // An expired session is gone; under its lock it would count as one whose turn runs.
-      if (await this.#options.store.get(sessionId) === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+      await getSession(this.#options.store, sessionId)
       const place = await this.#arrivals.enter(sessionId, { signal: this.#underWay.stopped })
       try {
-        const session = await this.#findNamed(sessionId)
+        const session = await getSession(this.#options.store, sessionId)
         this.#arrivals.announceEnd(session, place)
-        await this.#options.store.delete(sessionId)
-        this.#options.observer.removed('deleted')
-        await this.#forget(session, log)
+        await this.#sessionEnd.remove(session, log)
       } finally {
         place.release()
       }
@@ -170,17 +168,17 @@ export class Conversation {
     let place: Place | undefined
     try {
       const held = place = await waiting.place
-      record.begin()
       const session = known = await waiting.find(held)
       record.concern(session)
-      // An agent that acts while nothing can be saved acts for an answer that nobody gets.
-      if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
-      if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
-        return await slots.run(stopped, async () => await runWithDeadline(agentTimeoutMs, stopped, async stop => {
+      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => await slots.run(stopped, async () => {
+        record.begin()
+        // After every wait. An agent that acts while nothing can be saved acts for an answer that nobody gets.
+        if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
+        if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
+        return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
           return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
-        }))
-      })
+        })
+      }))
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
       throw known === undefined ? refusal : refusal.withSession(known)
@@ -189,43 +187,7 @@ export class Conversation {
     }
   }
 
-  /** The session that was named when the wait for it began; the queue may have moved on. */
-  async #findNamed (sessionId: string): Promise<Session> {
-    const session = await this.#options.store.get(sessionId)
-    if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
-    return session
-  }
-
   #describeWait (watch: TurnWatch | undefined): LockOptions {
     return { maxWaiting: this.#options.maxQueuedTurns, onQueued: () => { watch?.accept() }, signal: this.#underWay.stopped }
-  }
-
-  async #startAfresh (session: Session, place: Place, change: JsonObject | undefined, { log, key }: LoggedAsker): Promise<Reply> {
-    const opened = { status: 'completed', message: 'This is a new conversation.', approval: null, facts: { durationMs: 0 } } as const
-    const { userId, platform } = session
-    const nowMs = this.#options.now()
-    if (key !== undefined && findKeyRecord(session.metadata, key, nowMs) !== undefined) return { ...opened, session, isReplay: true }
-    const merged = mergeMetadata({}, change)
-    const metadata = key === undefined ? merged : addKeyRecord(merged, { key: key.hash, at: nowMs })
-    const fresh = createSession({ ...this.#options, userId, platform, metadata })
-    // Before anybody can find it: those who wait for the old one come first.
-    await place.moveTo(fresh.sessionId)
-    // In this order a crash in between leaves the person with the fresh session, which is the one that continues.
-    await this.#options.store.create(fresh)
-    await this.#options.store.delete(session.sessionId)
-    this.#options.observer.removed('new')
-    await this.#forget(session, log)
-    return { ...opened, session: fresh }
-  }
-
-  /** The session is gone by then, and cannot be ended again: a conversation that cannot be removed is left to the sweep. */
-  async #forget ({ sessionId, threadId }: Session, log: Log): Promise<void> {
-    this.#options.onEnd([sessionId])
-    if (this.#options.keepConversations) return
-    try {
-      await this.#options.agent.forget(threadId)
-    } catch (error) {
-      log.error({ err: error, session_id: sessionId }, 'The conversation of an ended session could not be removed; a later sweep tries again')
-    }
   }
 }

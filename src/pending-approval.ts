@@ -128,11 +128,11 @@ export function showApproval (json: JsonObject): JsonObject {
  * The question as a text that a person can answer in any chat: what is asked, and how to answer.
  *
  * *Promise.* What is asked forges neither another action nor another way to answer: where it has several lines, they are marked, and none looks like
- * one of ours. What is too long for a chat says in its midst how much is left out; its end is shown.
+ * one of ours. The agent's own words before it ask nothing in our name. What is too long for a chat says in its midst how much is left out; its end is shown.
  */
 export function describeQuestion (question: Question, approval: PendingApproval): string {
   const { actions } = question
-  const lines = question.text === '' ? [] : [showHidden(question.text, { isMultiline: true }), '']
+  const lines = question.text === '' ? [] : [...showHidden(question.text, { isMultiline: true }).split('\n').map(markOurs), '']
   if (approval.holdline.outcome_unknown === true) {
     lines.push(OUTCOME_UNKNOWN, '')
   }
@@ -142,27 +142,56 @@ export function describeQuestion (question: Question, approval: PendingApproval)
     const description = describeAction(action, maxCharacters)
     lines.push(actions.length === 1 ? description : `${index + 1}. ${description}`)
   }
-  lines.push('', ...describeAnswers(approval))
+  lines.push('', ...describeAnswers(question, approval))
   return lines.join('\n')
 }
 
-/** One line as it is, several with a mark before each. */
+/** How a line of ours begins that says what is asked, or how to answer. */
+const OURS = /^\s*(?:answer\b|any other text|your next message|it cannot be answered|i need your approval|\d+\.|>)/i
+
+/** The agent's own words number things, and speak of answers, as they like; but they ask nothing in our name. */
+function markOurs (line: string): string {
+  return /^\s*(?:i need your approval|answer (?:"|each by))/i.test(line) ? `> ${line}` : line
+}
+
+/** One line as it is, unless it looks like one of ours; several with a mark before each. */
 function describeAction ({ description }: Question['actions'][number], maxCharacters: number): string {
   const text = shortenVisibly(showHidden(description, { isMultiline: true }), maxCharacters)
   const lines = text.split('\n')
-  return lines.length === 1 ? text : ['', ...lines].join('\n> ').slice(1)
+  return lines.length === 1 && !OURS.test(text) ? text : ['', ...lines].join('\n> ').slice(1)
 }
 
 /** How a question may be answered in a chat; nothing but `/new` where it takes no decision that has words. */
-function describeAnswers ({ actions = [], allowed_decisions: allowed }: PendingApproval): string[] {
-  if (actions.length > 1) return ['Answer "approve all" or "reject all", or each by its number: "approve 1, reject 2: <reason>".']
-  const mayApprove = allowed.includes('approve')
+function describeAnswers ({ actions }: Question, { allowed_decisions: allowed }: PendingApproval): string[] {
+  if (actions.length > 1) return [describeAnswersToSeveral(actions, allowed)]
   const mayReject = allowed.includes('reject')
   const mayRespond = allowed.includes('respond')
-  const words = [...(mayApprove ? ['"yes"'] : []), ...(mayReject ? ['"no"'] : [])].join(' or ')
-  if (words === '') return [mayRespond ? 'Your next message is the answer.' : 'It cannot be answered in words. "/new" starts a new conversation.']
+  const words = listWords(allowed, '"yes"', '"no"')
+  if (words === '') return [mayRespond ? 'Your next message is the answer.' : NO_WORDS]
   return [
     `Answer ${words}${mayReject ? '; "reject: <reason>" says why.' : '.'}`,
     ...(mayRespond ? ['Any other text is taken as your response.'] : [])
   ]
+}
+
+const NO_WORDS = 'It cannot be answered in words. "/new" starts a new conversation.'
+
+function describeAnswersToSeveral (actions: Question['actions'], allowed: readonly DecisionType[]): string {
+  const approvable = listNumbers(actions, 'approve')
+  const rejectable = listNumbers(actions, 'reject')
+  if (actions.some((_, index) => !approvable.includes(index + 1) && !rejectable.includes(index + 1))) return NO_WORDS
+  const all = listWords(allowed, '"approve all"', '"reject all"')
+  const reject = rejectable.find(number => number > 1) ?? rejectable[0]
+  const approve = approvable.find(number => number !== reject)
+  const mayDiffer = !actions.some(({ dialect, isNested = false }) => isNested && dialect === 'langchain')
+  const each = !mayDiffer || reject === undefined || approve === undefined ? '' : `each by its number: "approve ${approve}, reject ${reject}: <reason>"`
+  return `Answer ${[all, each].filter(way => way !== '').join(', or ')}.`
+}
+
+function listNumbers (actions: Question['actions'], type: DecisionType): number[] {
+  return actions.flatMap(({ allowedDecisions }, index) => allowedDecisions.includes(type) ? index + 1 : [])
+}
+
+function listWords (allowed: readonly DecisionType[], approve: string, reject: string): string {
+  return [...(allowed.includes('approve') ? [approve] : []), ...(allowed.includes('reject') ? [reject] : [])].join(' or ')
 }

@@ -53,9 +53,10 @@ export class SessionQueues {
     return this.#waitingCount
   }
 
-  /** The session of a person that ended, and that others still wait for. */
-  findEnded (person: string): string | undefined {
-    return this.#ended.get(person)?.sessionId
+  /** The session of a person that ended, and that others still wait for; `hasMoved`: they wait for another one by now. */
+  findEnded (person: string): { readonly sessionId: string, readonly hasMoved: boolean } | undefined {
+    const queue = this.#ended.get(person)
+    return queue === undefined ? undefined : { sessionId: queue.sessionId, hasMoved: queue.held.length > 0 }
   }
 
   /** Joins the queue at once, and resolves when the turn has come. Throws what the store's `lock` throws. */

@@ -21,9 +21,16 @@ export async function findSession (store: SessionStore, { userId, sessionId, pla
   return literal ?? (await store.findByUser(normaliseUserId(userId, on), on))[0]
 }
 
-/** The session of this id. Throws SESSION_NOT_FOUND also if it is another person's, or ids could be guessed at. */
-export async function findOwnedSession (store: SessionStore, sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
+/** The session of this id. Throws SESSION_NOT_FOUND if there is none, or none any more. */
+export async function getSession (store: SessionStore, sessionId: string): Promise<Session> {
   const session = await store.get(sessionId)
-  if (session === undefined || !isOwnedBy(session, userId, platform)) throw new ServiceError('SESSION_NOT_FOUND')
+  if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
+  return session
+}
+
+/** The same for its person. Throws SESSION_NOT_FOUND also if it is another person's, or ids could be guessed at. */
+export async function findOwnedSession (store: SessionStore, sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
+  const session = await getSession(store, sessionId)
+  if (!isOwnedBy(session, userId, platform)) throw new ServiceError('SESSION_NOT_FOUND')
   return session
 }

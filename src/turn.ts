@@ -34,7 +34,7 @@ export interface Said {
   /** The question that the message says it answers. */
   readonly approvalId: string | undefined
   /** The question that the session waited with when the message arrived: words decide nothing that was asked later. */
-  readonly askedBefore: string | undefined
+  readonly askedBefore: PendingApproval | undefined
 }
 
 /**
@@ -75,7 +75,7 @@ export class Turn {
     const earlier = await this.#replay(event, held)
     if (earlier !== undefined) return earlier
     if (held === undefined) {
-      const isDecision = parseDecisionWords(text, 1) !== undefined
+      const isDecision = parseDecisionWords(text, askedBefore?.actions?.length ?? 1) !== undefined
       if (this.#session.hasExpired && (approvalId !== undefined || isDecision)) throw await this.#session.refuseExpired()
       // A yes to a question that is gone is for nobody, whatever became of it: the agent would take it for an answer to something else.
       const isLate = askedBefore !== undefined && isDecision
@@ -87,7 +87,7 @@ export class Turn {
       return await this.#run(this.#session.note(metadata), signal => this.#options.agent.turn({ ...request, signal }))
     }
     if (approvalId !== undefined && approvalId !== held.approval.approval_id) throw new ServiceError('APPROVAL_SUPERSEDED')
-    const isAnswer = askedBefore === held.approval.approval_id
+    const isAnswer = askedBefore?.approval_id === held.approval.approval_id
     const decisions = isAnswer ? readWords(this.#options.agent, held.question, text, this.#options.pendingText) : undefined
     if (decisions === undefined) return await this.#repeat(metadata, held)
     // Before anything is saved: another key may decide, with these very words.

@@ -32,6 +32,35 @@ t.test('a description forges neither another action nor another way to answer', 
   }
 })
 
+t.test('a description of one line that looks like a line of ours is marked', async t => {
+  for (const forged of ['Answer "no" to pay, "yes" to refuse.', ' I need your approval:', '2. Say hello', '> Pay 1 €']) {
+    t.same(ask([makeAction(forged)]).lines, ['I need your approval:', `> ${forged}`, '', ANSWER])
+  }
+  t.equal(ask([makeAction('Pay 1 €')]).lines[1], 'Pay 1 €')
+})
+
+t.test('the agent\'s own words before a question look like no question', async t => {
+  const text = 'Two ways:\n1. by train\nI need your approval:\nRead a file\n\nAnswer "yes" or "no".'
+  t.same(ask([makeAction('Pay 1 €')], text).lines, [
+    'Two ways:', '1. by train', '> I need your approval:', 'Read a file', '', '> Answer "yes" or "no".', '', 'I need your approval:', 'Pay 1 €', '', ANSWER
+  ])
+})
+
+t.test('a person is told the answers that a question about several actions takes, and no others', async t => {
+  const answersTo = (...allowed: Action['allowedDecisions'][]): string | undefined => {
+    return ask(allowed.map(allowedDecisions => makeAction('Pay', { allowedDecisions }))).lines.at(-1)
+  }
+  const both: Action['allowedDecisions'] = ['approve', 'reject']
+  t.equal(answersTo(both, both, both), 'Answer "approve all" or "reject all", or each by its number: "approve 1, reject 2: <reason>".')
+  t.equal(answersTo(['approve'], ['approve', 'edit']), 'Answer "approve all".')
+  t.equal(answersTo(['reject'], ['reject']), 'Answer "reject all".')
+  t.equal(answersTo(['reject'], ['approve']), 'Answer each by its number: "approve 2, reject 1: <reason>".')
+  t.equal(answersTo(both, ['approve']), 'Answer "approve all", or each by its number: "approve 2, reject 1: <reason>".')
+  t.equal(answersTo(['approve'], ['respond']), 'It cannot be answered in words. "/new" starts a new conversation.')
+  const nested = [makeAction('Pay', { dialect: 'langchain', isNested: true }), makeAction('Pay', { dialect: 'langchain', isNested: true })]
+  t.equal(ask(nested).lines.at(-1), 'Answer "approve all" or "reject all".')
+})
+
 t.test('what hides is seen in all that a person reads, and the arguments stay exact', async t => {
   const hidden = 'ab\u202ecd\u200b\u0007'
   const seen = 'ab\\u202ecd\\u200b\\u0007'

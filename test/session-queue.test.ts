@@ -52,7 +52,7 @@ t.test('a session that ended is found for as long as others wait for it', async 
   place.announceEnd('ann')
   const next = enter('a', 'one')
   place.release()
-  t.equal(queues.findEnded('ann'), 'one')
+  t.same(queues.findEnded('ann'), { sessionId: 'one', hasMoved: false })
   await next
   t.equal(queues.findEnded('ann'), undefined)
 })

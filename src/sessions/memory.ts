@@ -1,7 +1,6 @@
-import { MultiMap } from './multi-map.ts'
-import { ActivityOrder, compareActivity, type Ordered, type Position } from './order.ts'
+import { SessionIndexes } from './indexes.ts'
+import { compareActivity, type Ordered, type Position } from './order.ts'
 import { cutPage } from './page.ts'
-import { Questions } from './questions.ts'
 import type { Session } from './session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from './store.ts'
 import { Tally } from './tally.ts'
@@ -14,7 +13,6 @@ export interface StoredSession<Row> {
 
 /** The place of a session in the table: a change of it writes here. */
 interface Entry<Row> extends Ordered {
-  session: Session
   row: Row
   /** Rises with each session that is new in the table. */
   readonly birth: number
@@ -43,11 +41,7 @@ export interface SessionTableOptions {
 export class SessionTable<Row> {
   readonly #options: SessionTableOptions
   readonly #byId = new Map<string, Entry<Row>>()
-  readonly #byUser = new MultiMap()
-  readonly #byThread = new MultiMap()
-  readonly #byActivity = new ActivityOrder()
-  readonly #tally = new Tally()
-  readonly #questions = new Questions()
+  readonly #indexes = new SessionIndexes()
   #births = 0
 
   constructor (options: SessionTableOptions) {
@@ -90,7 +84,7 @@ export class SessionTable<Row> {
 
   /** Most recently active first. */
   findByUser (userId: string, platform?: string): Session[] {
-    return [...this.#byUser.get(userId)]
+    return [...this.#indexes.byUser.get(userId)]
       .map((id) => this.get(id))
       .filter((session) => session !== undefined)
       .filter((session) => platform === undefined || session.platform === platform)
@@ -98,7 +92,7 @@ export class SessionTable<Row> {
   }
 
   findThreads (threadIds: readonly string[]): Set<string> {
-    const isUsed = (threadId: string): boolean => [...this.#byThread.get(threadId)].some((id) => this.get(id) !== undefined)
+    const isUsed = (threadId: string): boolean => [...this.#indexes.byThread.get(threadId)].some((id) => this.get(id) !== undefined)
     return new Set(threadIds.filter(isUsed))
   }
 
@@ -118,17 +112,17 @@ export class SessionTable<Row> {
 
   /** When the question was asked that has waited longest, in milliseconds since the epoch; undefined if nothing waits. */
   findOldestQuestion (): number | undefined {
-    return this.#questions.findOldest((sessionId) => this.get(sessionId) !== undefined)
+    return this.#indexes.questions.findOldest((sessionId) => this.get(sessionId) !== undefined)
   }
 
   /** To be called once when a file is loaded, whose rows stand in any order. */
   sortQuestions (): void {
-    this.#questions.sort()
+    this.#indexes.questions.sort()
   }
 
   /** The sessions whose last activity is before the cut-off, the expired included; costs what it finds. */
   * silentSince (cutoffMs: number): Generator<Session> {
-    for (const session of this.#byActivity.walk()) {
+    for (const session of this.#indexes.byActivity.walk()) {
       if (session.lastActivityMs >= cutoffMs) return
       yield session
     }
@@ -137,59 +131,27 @@ export class SessionTable<Row> {
   /** Adds a session, or replaces the one of the same id. */
   put (session: Session, row: Row): void {
     const entry = this.#byId.get(session.sessionId)
-    if (entry === undefined) this.#add(session, row)
-    else this.#replace(entry, session, row)
+    if (entry !== undefined) {
+      entry.row = row
+      this.#indexes.change(entry, session)
+      return
+    }
+    const added: Entry<Row> = { session, row, birth: this.#births++, bucket: undefined }
+    this.#byId.set(session.sessionId, added)
+    this.#indexes.add(added)
   }
 
   remove (sessionId: string): void {
     const entry = this.#byId.get(sessionId)
     if (entry === undefined) return
-    const { session } = entry
     this.#byId.delete(sessionId)
-    this.#byUser.remove(session.userId, sessionId)
-    this.#byThread.remove(session.threadId, sessionId)
-    this.#byActivity.remove(entry)
-    this.#tally.remove(session)
-    this.#questions.change(session, undefined)
-  }
-
-  #add (session: Session, row: Row): void {
-    const { sessionId, userId, threadId } = session
-    const entry: Entry<Row> = { session, row, birth: this.#births++, bucket: undefined }
-    this.#byId.set(sessionId, entry)
-    this.#byUser.add(userId, sessionId)
-    this.#byThread.add(threadId, sessionId)
-    this.#byActivity.add(entry)
-    this.#tally.add(session)
-    this.#questions.change(undefined, session)
-  }
-
-  #replace (entry: Entry<Row>, session: Session, row: Row): void {
-    const { sessionId, userId, threadId } = session
-    const before = entry.session
-    if (before.userId !== userId) {
-      this.#byUser.remove(before.userId, sessionId)
-      this.#byUser.add(userId, sessionId)
-    }
-    if (before.threadId !== threadId) {
-      this.#byThread.remove(before.threadId, sessionId)
-      this.#byThread.add(threadId, sessionId)
-    }
-    if (before.platform !== session.platform || (before.pendingApproval === null) !== (session.pendingApproval === null)) {
-      this.#tally.remove(before)
-      this.#tally.add(session)
-    }
-    this.#questions.change(before, session)
-    this.#byActivity.remove(entry)
-    entry.session = session
-    entry.row = row
-    this.#byActivity.add(entry)
+    this.#indexes.remove(entry)
   }
 
   #tallyLive (): Tally {
     const tally = new Tally()
-    tally.addAll(this.#tally)
-    tally.removeAll(this.#byActivity.tallyBefore(this.#cutoffMs))
+    tally.addAll(this.#indexes.tally)
+    tally.removeAll(this.#indexes.byActivity.tallyBefore(this.#cutoffMs))
     for (const session of this.#heldBeyondTime()) tally.add(session)
     return tally
   }
@@ -199,7 +161,7 @@ export class SessionTable<Row> {
     const cutoff: Position = { lastActivityMs: this.#cutoffMs, sessionId: '' }
     const held = this.#heldBeyondTime().sort(compareActivity)
     yield * after === undefined ? held : held.filter((session) => compareActivity(session, after) > 0)
-    yield * this.#byActivity.walk(after === undefined || compareActivity(after, cutoff) < 0 ? cutoff : after)
+    yield * this.#indexes.byActivity.walk(after === undefined || compareActivity(after, cutoff) < 0 ? cutoff : after)
   }
 
   /** The sessions that would have expired, were they not in the middle of a turn. */

@@ -44,7 +44,7 @@ t.test('messages that wait for their session take no place', async t => {
   const queued = [service.say('2'), service.say('3')]
   const others = service.say('1', { user_id: 'bob' })
   while (provider.requests.length < 2) await new Promise(resolve => setImmediate(resolve))
-  t.same(countTurns(service), { running: 2, waiting: 0 })
+  t.same(countTurns(service), { running: 2, waiting: 2 }, 'those of one session wait in its queue')
   answered.open()
   t.same((await Promise.all([first, ...queued, others])).map(answer => answer.status), [200, 200, 200, 200])
 })
@@ -117,6 +117,28 @@ t.test('the time of a turn begins when it runs, not when it waits', async t => {
   provider.answer = () => ({ text: 'Done' })
   t.equal((await first).status, 504)
   t.match(await second.answer, { status: 200, body: { message: 'Done' } })
+})
+
+t.test('a turn looks whether it can be saved when it runs, and its time in the log and in the metrics begins then', async t => {
+  const logged: Record<string, unknown>[] = []
+  const provider = await OpenAiServer.start(t)
+  let now = Date.now()
+  const service = await startApp(t, { env: { ...provider.env, MAX_CONCURRENT_TURNS: '1' }, logged, now: () => now })
+  const { asked, answered } = provider.hold('Done')
+  const first = service.say('1', { user_id: 'a' })
+  await asked.opened
+  const second = await wait(service, 1, async () => await service.say('1', { user_id: 'b' }))
+  now += 7000
+  const { agent } = service.app
+  const { status } = agent
+  agent.status = () => ({ canSave: false, reason: 'The disk is full' })
+  answered.open()
+  await first
+  t.match(await second.answer, { status: 503, body: { code: 'CONVERSATIONS_UNAVAILABLE' } })
+  t.equal(provider.requests.length, 1)
+  agent.status = status
+  const ended = logged.filter(line => line.msg === 'Turn ended')
+  t.match(ended, [{ outcome: 'completed', waited_ms: 0, duration_ms: 7000 }, { outcome: 'failed', waited_ms: 7000, duration_ms: 0 }])
 })
 
 t.test('a stop ends the wait', async t => {

@@ -4,7 +4,8 @@ import { isCoded, ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { StoreObserver } from '../store.ts'
 import { Aside, type AsideOptions } from './aside.ts'
-import type { FileState, OpenFile } from './files.ts'
+import { isSameState, isVersion, type FileVersion } from './file-version.ts'
+import type { OpenFile } from './files.ts'
 import { readFile, readLines, type Line } from './lines.ts'
 import { ifPresent } from './path.ts'
 import { ignoreErrors, syncFolder, writeNewFile, type WrittenFile } from './rewrite.ts'
@@ -16,15 +17,6 @@ export type ForeignChange = 'none' | 'changed' | 'removed'
 export interface SessionFileOptions extends AsideOptions {
   readonly log: Log
   readonly observer?: Pick<StoreObserver, 'rewrote'>
-}
-
-/** A file that was found at the start, or written since, and that may stand there. */
-interface Version {
-  readonly sha256: string
-  /** How it looks; undefined if only its content tells that it is this one. */
-  readonly state: FileState | undefined
-  /** Whether it is about to get its name, which changes its ctime and nothing else. */
-  readonly isIncoming?: boolean
 }
 
 /** Somebody may write faster than we read, or keep, what they wrote. */
@@ -44,7 +36,7 @@ export class SessionFile {
   readonly aside: Aside
   readonly #options: SessionFileOptions
   /** Ours: two while the file is being renamed, or when a rename failed and may have happened all the same; none if there is no file. */
-  #ours: readonly Version[] = []
+  #ours: readonly FileVersion[] = []
   /** The checksum of what others wrote and is kept already. */
   #kept: string | undefined
 
@@ -107,7 +99,7 @@ export class SessionFile {
     const { files, realPath, isSynced, observer } = this.#options
     const startedMs = performance.now()
     const { sha256, state, workMs } = await this.#writeTemporary(chunks)
-    const incoming: Version = { sha256, state, isIncoming: true }
+    const incoming: FileVersion = { sha256, state, isIncoming: true }
     try {
       await announce?.(sha256)
       // As late as can be: what others do after this look is lost.
@@ -185,7 +177,7 @@ export class SessionFile {
     log.warn({ file: name }, `${realPath} was changed by somebody else; it is replaced, and what it held is kept in ${name}`)
   }
 
-  async #look (): Promise<{ change: ForeignChange, sha256?: string, version?: Version }> {
+  async #look (): Promise<{ change: ForeignChange, sha256?: string, version?: FileVersion }> {
     const { files, realPath } = this.#options
     const known = this.#ours
     const state = await ifPresent(files.stat(realPath))
@@ -200,12 +192,4 @@ export class SessionFile {
     this.#ours = this.#ours.map((one) => one.sha256 === sha256 ? version : one)
     return { change: 'none', version }
   }
-}
-
-function isVersion ({ state, isIncoming = false }: Version, now: FileState): boolean {
-  return state !== undefined && isSameState(isIncoming ? { ...state, ctimeNs: now.ctimeNs } : state, now)
-}
-
-function isSameState (a: FileState, b: FileState): boolean {
-  return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
 }
