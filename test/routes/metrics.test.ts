@@ -139,6 +139,20 @@ t.test('turns are counted by what they came to, with time, tokens and model, and
   t.equal(scrape.sum('holdline_model_tokens_total', { model: 'unknown' }), 0)
 })
 
+t.test('tokens have the name of their model from the start, and the same one when they are streamed', async t => {
+  const provider = await OpenAiServer.start(t)
+  const service = await startApp(t, { env: provider.env })
+  const name = 'holdline_model_tokens_total'
+  const before = await Scrape.take(service)
+  t.same(before.find(name, { direction: 'input' }), ['unknown', 'test-model'].map(model => ({ labels: { model, direction: 'input' }, value: 0 })))
+  await service.say('Hello')
+  const body = { user_id: 'ann', message: 'Hello' }
+  await service.app.inject({ method: 'POST', url: '/api/chat', payload: body, headers: { accept: 'text/event-stream' } })
+  const scrape = await Scrape.take(service)
+  t.equal(scrape.sum(name, { model: 'test-model', direction: 'input' }), 2 * 10)
+  t.equal(scrape.sum(name, { direction: 'input' }), 2 * 10, 'and there is no other')
+})
+
 t.test('questions are counted, and the oldest tells its age', async t => {
   let now = Date.now()
   const service = await startApp(t, { env: { APPROVAL_TIMEOUT_MINUTES: '10' }, now: () => now })
