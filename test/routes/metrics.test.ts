@@ -153,6 +153,28 @@ t.test('tokens have the name of their model from the start, and the same one whe
   t.equal(scrape.sum(name, { direction: 'input' }), 2 * 10, 'and there is no other')
 })
 
+t.test('the wait for a slot is a wait, and no part of the turn', async t => {
+  const provider = await OpenAiServer.start(t)
+  let now = Date.now()
+  const logged: Record<string, unknown>[] = []
+  const service = await startApp(t, { logged, now: () => now, env: { ...provider.env, MAX_CONCURRENT_TURNS: '1' } })
+  const before = await Scrape.take(service)
+  for (const labels of [{ outcome: 'failed', code: 'OVERLOADED' }, { outcome: 'refused', code: 'KEY_SCOPE_MISSING' }]) {
+    t.equal(before.sum('holdline_turns_total', labels), 0, 'there from the start')
+  }
+  const { asked, answered } = provider.hold('Done')
+  const first = service.say('1')
+  await asked.opened
+  const second = service.say('2', { user_id: 'bob' })
+  while ((await Scrape.take(service)).sum('holdline_turns_waiting') === 0) await new Promise(resolve => setImmediate(resolve))
+  now += 8000
+  answered.open()
+  await Promise.all([first, second])
+  t.equal((await Scrape.take(service)).sum('holdline_turn_wait_seconds_sum'), 8)
+  const lines = logged.filter(({ msg }) => msg === 'Turn ended')
+  t.match(lines, [{ waited_ms: 0, duration_ms: 8000 }, { waited_ms: 8000, duration_ms: 0 }])
+})
+
 t.test('questions are counted, and the oldest tells its age', async t => {
   let now = Date.now()
   const service = await startApp(t, { env: { APPROVAL_TIMEOUT_MINUTES: '10' }, now: () => now })
