@@ -44,7 +44,8 @@ const HEADERS = {
  * bounded part of it. No heartbeat is written to who does not read.
  */
 async function eventStream (fastify: FastifyInstance, { heartbeatMs, maxStreams, flushMs }: EventStreamOptions): Promise<void> {
-  const open = new Set<ServerResponse>()
+  /** Each with its end: one listener for all who wait for it, of which Node.js warns when there are many. */
+  const open = new Map<ServerResponse, Promise<unknown>>()
   const openStreams = new OpenStreams(maxStreams)
   fastify.decorateReply('reserveStream', function reserveStream (this: FastifyReply) {
     const release = openStreams.take(this.request.countedClient)
@@ -53,9 +54,8 @@ async function eventStream (fastify: FastifyInstance, { heartbeatMs, maxStreams,
   fastify.metrics.state.watch({ countStreams: () => open.size })
   fastify.decorateReply('sendEvents', function sendEvents (this: FastifyReply, reader: TurnReader) {
     const response = this.raw
-    open.add(response)
     const remove = (): void => { open.delete(response) }
-    finished(response).then(remove, remove)
+    open.set(response, finished(response).then(remove, remove))
     return this.headers(HEADERS).send(new EventStream(reader, heartbeatMs))
   })
   fastify.decorateReply('holdStatus', async function holdStatus (known: Promise<unknown>) {
@@ -66,8 +66,8 @@ async function eventStream (fastify: FastifyInstance, { heartbeatMs, maxStreams,
 
   // After the turns have been drained: each stream has its last event by now. The server would wait for ever for a client that does not read it.
   fastify.addHook('preClose', async function endStreams () {
-    const timer = setTimeout(() => { for (const response of open) response.destroy() }, flushMs)
-    await Promise.allSettled([...open].map(async response => { await finished(response) }))
+    const timer = setTimeout(() => { for (const response of open.keys()) response.destroy() }, flushMs)
+    await Promise.all(open.values())
     clearTimeout(timer)
   })
 }
