@@ -172,17 +172,15 @@ export class Conversation {
       const held = place = await waiting.place
       const session = known = await waiting.find(held)
       record.concern(session)
-      // An agent that acts while nothing can be saved acts for an answer that nobody gets.
-      if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
-      if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
-      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => {
-        return await slots.run(stopped, async () => {
-          record.begin()
-          return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
-            return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
-          })
+      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => await slots.run(stopped, async () => {
+        record.begin()
+        // After every wait. An agent that acts while nothing can be saved acts for an answer that nobody gets.
+        if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
+        if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
+        return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
+          return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
         })
-      })
+      }))
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
       throw known === undefined ? refusal : refusal.withSession(known)

@@ -44,7 +44,7 @@ t.test('messages that wait for their session take no place', async t => {
   const queued = [service.say('2'), service.say('3')]
   const others = service.say('1', { user_id: 'bob' })
   while (provider.requests.length < 2) await new Promise(resolve => setImmediate(resolve))
-  t.same(countTurns(service), { running: 2, waiting: 2 })
+  t.same(countTurns(service), { running: 2, waiting: 2 }, 'those of one session wait in its queue')
   answered.open()
   t.same((await Promise.all([first, ...queued, others])).map(answer => answer.status), [200, 200, 200, 200])
 })
