@@ -44,8 +44,8 @@ const HEADERS = {
  * bounded part of it. No heartbeat is written to who does not read.
  */
 async function eventStream (fastify: FastifyInstance, { heartbeatMs, maxStreams, flushMs }: EventStreamOptions): Promise<void> {
-  /** Each with its end: one listener for all who wait for it, of which Node.js warns when there are many. */
-  const open = new Map<ServerResponse, Promise<unknown>>()
+  /** With the end of each. */
+  const open = new Map<ServerResponse, Promise<void>>()
   const openStreams = new OpenStreams(maxStreams)
   fastify.decorateReply('reserveStream', function reserveStream (this: FastifyReply) {
     const release = openStreams.take(this.request.countedClient)
