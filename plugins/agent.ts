@@ -18,12 +18,17 @@ async function agent (fastify: FastifyInstance, options: AgentPluginOptions): Pr
   fastify.decorate('agent', loaded.agent)
   fastify.metrics.state.watch({ agent: loaded.agent })
   const { kind, name, model } = loaded.agent.description
-  if (model !== undefined) fastify.metrics.turns.expectModel(model)
+  if (model !== undefined) fastify.metrics.turns.expectModel(nameModel(model))
   fastify.log.info({ agent: kind, name, model }, describeAgent(loaded.agent.description))
 
   fastify.addHook('onClose', async function closeConversations () {
     await loaded.close()
   })
+}
+
+/** As its answers name it: without the provider, which the offline model has none of. */
+function nameModel (model: string): string {
+  return model.slice(model.indexOf(':') + 1)
 }
 
 function describeAgent ({ kind, name, model }: AgentDescription): string {

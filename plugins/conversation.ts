@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Conversation } from '../src/conversation.ts'
 import { TracedConversation } from '../src/traced-conversation.ts'
+import { TracedTurnSlots } from '../src/traced-turn-slots.ts'
 import { TurnSlots } from '../src/turn-slots.ts'
 
 declare module 'fastify' {
@@ -32,7 +33,8 @@ async function conversation (
   fastify: FastifyInstance, { drainMs, stopMs, maxConcurrentTurns, tracer, ...more }: ConversationPluginOptions
 ): Promise<void> {
   const { sessionStore: store, agent, turnDesk, metrics } = fastify
-  const slots = new TurnSlots({ maxRunning: maxConcurrentTurns })
+  const limits = { maxRunning: maxConcurrentTurns }
+  const slots = tracer === undefined ? new TurnSlots(limits) : new TracedTurnSlots(limits, tracer)
   const onEnd = (sessionIds: readonly string[]): void => { turnDesk.forget(sessionIds) }
   const options = { store, agent, slots, onEnd, observer: metrics.turns, ...more }
   const instance = tracer === undefined ? new Conversation(options) : new TracedConversation(options, tracer)

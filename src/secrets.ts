@@ -20,6 +20,7 @@ export function listSecrets (env: Environment): string[] {
   const secrets = new Set<string>()
   for (const [name, value = ''] of Object.entries(env)) {
     if (SECRET_SETTINGS.has(name)) for (const part of [value, ...value.split(/[,\s]+/), ...listKeySecrets(value)]) secrets.add(part)
+    if (name === 'OTEL_EXPORTER_OTLP_HEADERS') for (const part of listOfHeaders(value)) secrets.add(part)
     const isOurs = SETTING_NAMES.has(name)
     for (const part of [...(SECRET_NAME.test(name) ? [value] : []), ...listOfUrl(value, isOurs)]) {
       if (part.length >= MIN_LENGTH || isOurs) secrets.add(part)
@@ -27,6 +28,12 @@ export function listSecrets (env: Environment): string[] {
   }
   secrets.delete('')
   return [...secrets]
+}
+
+/** The values of headers as they are sent, and what stands behind the scheme in one such as `Bearer <token>`. */
+function listOfHeaders (text: string): string[] {
+  const values = text.split(',').map(pair => pair.slice(pair.indexOf('=') + 1).trim())
+  return values.flatMap(value => [value, decode(value), decode(value).replace(/^[A-Za-z]+ +/, '')]).filter(part => part.length >= MIN_LENGTH)
 }
 
 /** What an address bears that is nobody else's business, as it stands there and as it is sent. */

@@ -12,6 +12,12 @@ t.test('secrets are the settings that are secret, each of a list too, and what a
   t.same(listSecrets({ OLLAMA_BASE_URL: 'http://%zz:ok@host' }).includes('%zz'), true, 'what cannot be decoded stands for itself')
 })
 
+t.test('headers that are secret are so by their values, as they are set and as they are sent', async t => {
+  const headers = listSecrets({ OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20abcdef123, x-ingest=with%2Fa%20space,x-tenant=1' })
+  for (const part of ['Bearer%20abcdef123', 'Bearer abcdef123', 'abcdef123', 'with%2Fa%20space', 'with/a space']) t.ok(headers.includes(part), part)
+  t.notOk(headers.includes('1'))
+})
+
 t.test('what an agent of the user\'s knows is known by its name, or by its address', async t => {
   t.same(listSecrets({ TAVILY_API_KEY: 'tvly-123', SMTP_PASSWORD: 'hunter22', KEYBOARD: 'qwertz' }), ['tvly-123', 'hunter22'])
   t.ok(listSecrets({ DATABASE: 'postgres://app:long-word@db/x' }).includes('long-word'))

@@ -120,8 +120,32 @@ t.test('of two messages at once each has its own trace; the one that waited for 
     const spans = await collector.trace(id, 'POST /api/chat')
     const names = spans.map(({ name }) => name)
     for (const name of wants) t.equal(names.filter(one => one === name).length, 1, name)
-    t.ok(names.some(name => name.startsWith('session_store')))
+    // Of a session that was saved a moment ago, a turn that is quick saves nothing.
+    if (id !== second.id) t.ok(names.some(name => name.startsWith('session_store')))
     t.equal(drawTree(spans).filter(line => !line.startsWith(' ')).length, 1, 'nothing of it hangs elsewhere')
+  }
+})
+
+t.test('a turn that waits since too many run says so, and runs outside of its wait', async t => {
+  const provider = await OpenAiServer.start(t)
+  const collector = await TraceCollector.start(t)
+  const service = await Service.start(t, makeFolder(t), { ...provider.env, ...collector.env, MAX_CONCURRENT_TURNS: '1' })
+  const { asked, answered } = provider.hold('Done')
+  const say = async (digit: string) => await service.post('/api/chat', { user_id: `user_${digit}`, message: 'Hello' }, makeTrace(digit).headers)
+  const turns = [say('1')]
+  await asked.opened
+  turns.push(...['2', '3', '4', '5', '6'].map(say))
+  // Five wait, of whom the last one asks is refused.
+  t.equal((await Promise.race(turns)).status, 503)
+  answered.open()
+  t.same((await Promise.all(turns)).map(({ status }) => status).sort(), [200, 200, 200, 200, 200, 503])
+  const first = (await collector.trace(makeTrace('1').id, 'POST /api/chat')).map(({ name }) => name)
+  t.notOk(first.includes('wait for slot'), 'who does not wait says nothing')
+  for (const [index, turn] of turns.entries()) {
+    if (index === 0) continue
+    const tree = drawTree(await collector.trace(makeTrace(String(index + 1)).id, 'POST /api/chat'))
+    t.equal(tree.filter(line => line === '    wait for slot').length, 1)
+    t.equal(tree.includes('    agent turn'), (await turn).status === 200, 'beside the wait, where it came to one')
   }
 })
 

@@ -12,7 +12,7 @@ import { canBeToldNo, checkDecisions, listApproved, parseResume, type CheckedToo
 import { isDiskError, refuseConversation } from './disk-error.ts'
 import { describeReply } from './events.ts'
 import type { Graph, RunLimits, ThreadKeeper } from './graph.ts'
-import { formatMessage, readMessages, sumUsage } from './messages.ts'
+import { formatMessage, readMessages } from './messages.ts'
 import { Narration, type Speakers } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
@@ -168,7 +168,7 @@ export class LangGraphAgent implements Agent {
     let messages: readonly BaseMessage[] = []
     let isQuestion = false
     for await (const { state, token } of this.#stream(input, request, approved)) {
-      if (token !== undefined) yield * narration?.hear(token.message, token.node) ?? []
+      if (token !== undefined) yield * narration?.hear(token.message, token.node, token.model) ?? []
       if (isInterrupted(state)) isQuestion = true
       else if (state !== undefined) {
         messages = readMessages(state)
@@ -207,7 +207,7 @@ export class LangGraphAgent implements Agent {
   async #describeQuestion (threadId: string, narration: Narration | undefined): Promise<AgentEvent> {
     const question = await this.pending(threadId)
     if (question === undefined) throw new Error('The graph was interrupted, but nothing waits for an answer')
-    return { type: 'question', question, ...sumUsage(narration?.said ?? []) }
+    return { type: 'question', question, ...narration?.facts }
   }
 
   /** After a run that ended well. */

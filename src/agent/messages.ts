@@ -33,13 +33,26 @@ export function formatMessage (message: BaseMessage): Message | undefined {
   return undefined
 }
 
-/** The tokens of all these messages together, and the model that wrote the last of them. */
-export function sumUsage (messages: readonly AIMessage[]): { model?: string, usage?: Usage } {
+/**
+ * The tokens of all these messages together, and the model that wrote the last of them: `heard`, where its provider leaves it out of what it streams.
+ */
+export function sumUsage (messages: readonly AIMessage[], heard?: string): { model?: string, usage?: Usage } {
   const counted = messages.flatMap(message => message.usage_metadata ?? [])
-  const sum = (key: keyof Usage) => counted.reduce((total, one) => total + one[key], 0)
+  const sum = (key: keyof Usage) => counted.reduce((total, one) => total + readCount(one[key]), 0)
   const usage: Usage = { input_tokens: sum('input_tokens'), output_tokens: sum('output_tokens'), total_tokens: sum('total_tokens') }
-  const model: unknown = messages.at(-1)?.response_metadata.model_name
-  return { ...(typeof model === 'string' && { model }), ...(counted.length > 0 && { usage }) }
+  const last = messages.at(-1)
+  const model = last === undefined ? undefined : readModel(last.response_metadata) ?? heard
+  return { ...(model !== undefined && { model }), ...(counted.length > 0 && { usage }) }
+}
+
+/** Providers differ in the name that they give it. */
+function readModel ({ model_name: name, model }: Record<string, unknown>): string | undefined {
+  return [name, model].find(value => typeof value === 'string')
+}
+
+/** A graph may write anything into its messages. */
+function readCount (count: unknown): number {
+  return typeof count === 'number' && Number.isFinite(count) && count > 0 ? count : 0
 }
 
 function readArgs (args: unknown): JsonObject {

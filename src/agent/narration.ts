@@ -51,6 +51,8 @@ export class Narration {
   #length: number
   /** The message that is being told word by word. */
   #live: Writing | undefined
+  /** Of the piece that was heard last. */
+  #model: string | undefined
   /** What was told since the last result of a tool. */
   #told = ''
 
@@ -61,9 +63,9 @@ export class Narration {
     this.#length = options.before.length
   }
 
-  /** What the agent said in the run. */
-  get said (): readonly AIMessage[] {
-    return this.#said
+  /** The tokens of what the agent said in the run, and its model. */
+  get facts (): ReturnType<typeof sumUsage> {
+    return sumUsage(this.#said, this.#model)
   }
 
   /** The messages that came into the thread in the run, in their order. */
@@ -71,8 +73,9 @@ export class Narration {
     return this.#seen
   }
 
-  /** Takes a piece of what a model writes. */
-  * hear (chunk: unknown, node: string): Generator<AgentEvent> {
+  /** Takes a piece of what a model writes, and how that is called. */
+  * hear (chunk: unknown, node: string, model = this.#model): Generator<AgentEvent> {
+    this.#model = model
     if (!AIMessageChunk.isInstance(chunk) || chunk.text === '') return
     const { id, text } = chunk
     let writing = this.#written.find(one => one.id === id && one.node === node)
@@ -101,7 +104,7 @@ export class Narration {
     this.#judge(turn)
     const answer = this.#composeAnswer(listSpoken(turn))
     if (answer.startsWith(this.#told)) yield * this.#tell(answer.slice(this.#told.length))
-    yield { type: 'answer', text: answer, ...sumUsage(this.#said) }
+    yield { type: 'answer', text: answer, ...this.facts }
   }
 
   #takeFresh (messages: readonly BaseMessage[]): BaseMessage[] {

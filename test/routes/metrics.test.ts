@@ -139,6 +139,42 @@ t.test('turns are counted by what they came to, with time, tokens and model, and
   t.equal(scrape.sum('holdline_model_tokens_total', { model: 'unknown' }), 0)
 })
 
+t.test('tokens have the name of their model from the start, and the same one when they are streamed', async t => {
+  const provider = await OpenAiServer.start(t)
+  const service = await startApp(t, { env: provider.env })
+  const name = 'holdline_model_tokens_total'
+  const before = await Scrape.take(service)
+  t.same(before.find(name, { direction: 'input' }), ['unknown', 'test-model'].map(model => ({ labels: { model, direction: 'input' }, value: 0 })))
+  await service.say('Hello')
+  const body = { user_id: 'ann', message: 'Hello' }
+  await service.app.inject({ method: 'POST', url: '/api/chat', payload: body, headers: { accept: 'text/event-stream' } })
+  const scrape = await Scrape.take(service)
+  t.equal(scrape.sum(name, { model: 'test-model', direction: 'input' }), 2 * 10)
+  t.equal(scrape.sum(name, { direction: 'input' }), 2 * 10, 'and there is no other')
+})
+
+t.test('the wait for a slot is a wait, and no part of the turn', async t => {
+  const provider = await OpenAiServer.start(t)
+  let now = Date.now()
+  const logged: Record<string, unknown>[] = []
+  const service = await startApp(t, { logged, now: () => now, env: { ...provider.env, MAX_CONCURRENT_TURNS: '1' } })
+  const before = await Scrape.take(service)
+  for (const labels of [{ outcome: 'failed', code: 'OVERLOADED' }, { outcome: 'refused', code: 'KEY_SCOPE_MISSING' }]) {
+    t.equal(before.sum('holdline_turns_total', labels), 0, 'there from the start')
+  }
+  const { asked, answered } = provider.hold('Done')
+  const first = service.say('1')
+  await asked.opened
+  const second = service.say('2', { user_id: 'bob' })
+  while ((await Scrape.take(service)).sum('holdline_turns_waiting') === 0) await new Promise(resolve => setImmediate(resolve))
+  now += 8000
+  answered.open()
+  await Promise.all([first, second])
+  t.equal((await Scrape.take(service)).sum('holdline_turn_wait_seconds_sum'), 8)
+  const lines = logged.filter(({ msg }) => msg === 'Turn ended')
+  t.match(lines, [{ waited_ms: 0, duration_ms: 8000 }, { waited_ms: 8000, duration_ms: 0 }])
+})
+
 t.test('questions are counted, and the oldest tells its age', async t => {
   let now = Date.now()
   const service = await startApp(t, { env: { APPROVAL_TIMEOUT_MINUTES: '10' }, now: () => now })

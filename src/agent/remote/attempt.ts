@@ -92,16 +92,16 @@ export class Story {
     return this.#hasArrived || messages.some(message => this.#humanId !== undefined && message.id === this.#humanId)
   }
 
-  /** What the agent said. */
-  get said (): Narration['said'] {
-    return this.#narration?.said ?? []
+  /** The tokens of what the agent said, and its model. */
+  get facts (): Partial<Narration['facts']> {
+    return this.#narration?.facts ?? {}
   }
 
   /** What a piece of the run's report tells. */
   * read ({ event, data }: RunPart): Generator<AgentEvent> {
     this.#hasBegun = true
     const piece = event === 'messages' ? readPiece(data) : undefined
-    if (piece !== undefined) yield * this.#narration?.hear(piece.chunk, piece.node) ?? []
+    if (piece !== undefined) yield * this.#narration?.hear(piece.chunk, piece.node, piece.model) ?? []
     // An interrupt comes as a state without anything else.
     const messages = event === 'values' && isJsonObject(data) ? readRemoteMessages(data) : undefined
     this.#hasArrived ||= event === 'values' && (this.#humanId === undefined || messages?.some(({ message }) => message.id === this.#humanId) === true)

@@ -4,7 +4,7 @@ import type {
   TurnRequest
 } from '../agent.ts'
 import { canBeToldNo, checkDecisions, parseResume } from '../approvals.ts'
-import { formatMessage, sumUsage } from '../messages.ts'
+import { formatMessage } from '../messages.ts'
 import { findOpenCalls, haveResults } from '../tool-results.ts'
 import { listSpeakers, prepareResume, prepareTurn, readEnd, type Attempt } from './attempt.ts'
 import { isNoAnswer, readRunFailure, RemoteFailure, rethrowAsServiceError, rethrowUnless } from './failure.ts'
@@ -169,7 +169,7 @@ export class RemoteAgent implements Agent {
     if (failure !== undefined) throw failure
     const state = await readEnd(server, threadId, attempt)
     const question = readPending(state)
-    if (question !== undefined) return yield { type: 'question', question, ...sumUsage(story.said) }
+    if (question !== undefined) return yield { type: 'question', question, ...story.facts }
     if (state.next.length > 0) throw new RemoteFailure('run', `The run ended before the graph did, which is to go on with ${state.next.join(', ')}`)
     // A graph may end with calls that it never ran: its provider would refuse the thread from then on.
     if (findOpenCalls(state.messages).length > 0) await endOpenCalls(server, threadId)

@@ -25,7 +25,8 @@ const Constructor = Type.Object({ lc: Type.Literal(1), id: Type.Array(Type.Strin
 const WireCall = Type.Object({ id: nullable, name: Type.String(), args: JsonObject })
 const TextBlock = Type.Object({ type: Type.Literal('text'), text: Type.String() })
 const Usage = Type.Object({ input_tokens: Type.Number(), output_tokens: Type.Number(), total_tokens: Type.Number() })
-const Piece = Type.Tuple([Type.Unknown(), Type.Object({ langgraph_node: Type.Optional(Type.String()) })])
+const Step = Type.Object({ langgraph_node: Type.Optional(Type.String()), ls_model_name: Type.Optional(Type.Unknown()) })
+const Piece = Type.Tuple([Type.Unknown(), Step])
 
 /** A message of a thread on a LangGraph server. */
 export interface RemoteMessage {
@@ -45,14 +46,14 @@ export function readRemoteMessages (values: unknown): RemoteMessage[] | undefine
   })
 }
 
-/** A piece of a message that a model writes, and the step that it writes in; undefined for everything else that comes between. */
-export function readPiece (data: unknown): { chunk: AIMessageChunk, node: string } | undefined {
+/** A piece of a message that a model writes, the step that it writes in and its name; undefined for everything else that comes between. */
+export function readPiece (data: unknown): { chunk: AIMessageChunk, node: string, model?: string } | undefined {
   if (!Value.Check(Piece, data)) return undefined
-  const [value, { langgraph_node: node = '' }] = data
+  const [value, { langgraph_node: node = '', ls_model_name: model }] = data
   const wire = readWire(value)
   // JavaScript calls pieces and whole messages the same.
   if (wire === undefined || readKind(wire) !== 'ai' || !(wire.type?.endsWith('Chunk') === true || 'tool_call_chunks' in wire)) return undefined
-  return { chunk: new AIMessageChunk({ content: readText(wire.content), ...readId(wire) }), node }
+  return { chunk: new AIMessageChunk({ content: readText(wire.content), ...readId(wire) }), node, ...(typeof model === 'string' && { model }) }
 }
 
 /** A message of ours as both Python and JavaScript take it. */
