@@ -128,8 +128,8 @@ export function showApproval (json: JsonObject): JsonObject {
  * The question as a text that a person can answer in any chat: what is asked, and how to answer.
  *
  * *Promise.* What is asked forges neither another action nor another way to answer: where it has several lines, they are marked, and none looks like
- * one of ours. The agent's own words before it ask nothing in our name. What is too long for a chat says in its midst how much is left out; its end is
- * shown.
+ * one of ours. The agent's own words before it ask nothing in our name. What is too long for a chat says in its midst how much is left out; its end
+ * is shown.
  */
 export function describeQuestion (question: Question, approval: PendingApproval): string {
   const { actions } = question
