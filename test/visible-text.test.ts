@@ -39,7 +39,7 @@ t.test('a joiner or a selector where it joins and selects nothing is seen', asyn
 t.test('a long text shows its beginning, its end, and how much is left out', async t => {
   t.equal(shortenVisibly('short', 5), 'short')
   const shown = shortenVisibly(`${'x'.repeat(1000)} and delete everything`, 60)
-  t.match(shown, /^x{40} \[…962 characters left out here…\] .* and delete everything$/)
+  t.match(shown, /^x{40} \[…962 characters left out here…\] nd delete everything$/)
   t.ok(shortenVisibly('👍'.repeat(100), 10).isWellFormed())
 })
 
