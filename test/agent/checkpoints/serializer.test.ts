@@ -51,7 +51,9 @@ t.test('so it does within a message, whichever part of it holds it', async t => 
 
 t.test('any value with reserved keys anywhere comes back', async t => {
   const key = fc.oneof({ weight: 3, arbitrary: fc.constantFrom('lc', '~lc', 'type', 'id', 'kwargs', '__lc_escaped__') }, fc.string())
-  const leaf = fc.oneof(fc.constantFrom(1, 2, 'constructor', 'undefined', 'secret'), fc.jsonValue({ maxDepth: 1 }))
+  // __proto__ is no key of ours: it is left out, as JavaScript itself does when it is set.
+  const plainJson = fc.jsonValue({ maxDepth: 1 }).filter(json => !JSON.stringify(json).includes('__proto__'))
+  const leaf = fc.oneof(fc.constantFrom(1, 2, 'constructor', 'undefined', 'secret'), plainJson)
   const { value } = fc.letrec<{ value: unknown }>(tie => ({
     value: fc.oneof({ maxDepth: 4 }, leaf, fc.array(tie('value')), fc.dictionary(key.filter(name => name !== '__proto__'), tie('value'), { noNullPrototype: true }))
   }))
