@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { count, escapeControls, formatDuration, formatJson, formatTable, measureWidth } from '../../../src/sessions/admin/text.ts'
 
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- these are what it is about
 const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
 
 t.test('no text moves the cursor, whatever it holds', async t => {
