@@ -33,8 +33,8 @@ t.test('a request is one trace, from the request to the call of the model and th
   t.match(await chat(asked, 'canary-message'), { status: 200, body: { status: 'waiting_approval' } })
   const question = await collector.trace(asked.id, 'POST /api/chat')
   t.same(drawTree(question), [
-    'POST /api/chat', '  turn', '    session_store continue_or_create', '    wait for turn', '    agent pending', '    session_store update',
-    '    agent turn', '      chat test-model', '      conversation write', '      conversation write', '    session_store update'
+    'POST /api/chat', '  turn', '    agent pending', '    agent turn', '      chat test-model', '      conversation write', '      conversation write',
+    '    session_store continue_or_create', '    session_store update', '    session_store update', '    wait for turn'
   ])
   const [request] = question.filter(({ parentSpanId }) => parentSpanId === 'f'.repeat(16))
   t.equal(request?.name, 'POST /api/chat', 'the caller\'s trace is carried on')
@@ -49,8 +49,8 @@ t.test('a request is one trace, from the request to the call of the model and th
   const decided = makeTrace('2')
   t.match(await chat(decided, 'yes'), { status: 200, body: { message: 'canary-answer' } })
   t.same(drawTree(await collector.trace(decided.id, 'POST /api/chat')), [
-    'POST /api/chat', '  turn', '    wait for turn', '    agent pending', '    session_store update',
-    '    agent resume', '      execute_tool save_note', '      chat test-model', '      conversation write', '    session_store update'
+    'POST /api/chat', '  turn', '    agent pending', '    agent resume', '      chat test-model', '      conversation write', '      execute_tool save_note',
+    '    session_store update', '    session_store update', '    wait for turn'
   ])
 
   const streamed = makeTrace('3')
