@@ -39,6 +39,12 @@ export function refuseConversation (cause?: unknown): ServiceError {
   return new ServiceError('CONVERSATIONS_UNAVAILABLE', { cause, retryAfterSeconds: 5 })
 }
 
+/** Throws an error of a graph's as what a caller may learn: SQLite's errors are the disk's; every other one is the agent's. */
+export function rethrowAsServiceError (error: unknown): never {
+  if (error instanceof ServiceError) throw error
+  throw isDiskError(error) ? refuseConversation(error) : new ServiceError('AGENT_FAILED', { cause: error })
+}
+
 function readCode (error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

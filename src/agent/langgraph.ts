@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { BaseCallbackHandler } from '@langchain/core/callbacks/base'
 import { HumanMessage, type BaseMessage } from '@langchain/core/messages'
-import { isInterrupted, type StateSnapshot } from '@langchain/langgraph'
+import { isInterrupted } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type {
   Agent, AgentDescription, AgentEvent, AgentStatus, Decision, DismissRequest, Message, Person, Question, ResumeRequest, RunRequest,
@@ -9,19 +9,19 @@ import type {
 } from './agent.ts'
 import type { Log } from '../log.ts'
 import { canBeToldNo, checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
-import { isDiskError, refuseConversation } from './disk-error.ts'
-import { describeReply } from './events.ts'
+import { isDiskError, rethrowAsServiceError } from './disk-error.ts'
 import type { Graph, RunLimits, ThreadKeeper } from './graph.ts'
-import { formatMessage, readMessages } from './messages.ts'
+import { readMessages } from './messages.ts'
 import { Narration, type Speakers } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
 import { composeResume } from './resume-input.ts'
 import { readChunk, type Chunk } from './run-chunk.ts'
 import type { DescribeRun } from './run-context.ts'
+import { ThreadReader } from './thread-reader.ts'
 import { ThreadRepair, type ThreadConfig } from './thread-repair.ts'
 import { limitTools, ToolCallLimit } from './tool-call-limit.ts'
-import { findOpenCalls, haveResults, type Answer } from './tool-results.ts'
-import { findWaiting, type Waiting } from './waiting.ts'
+import { findOpenCalls, type Answer } from './tool-results.ts'
+import { findWaiting } from './waiting.ts'
 
 /** What a graph needs to be an agent. */
 export interface LangGraphAgentOptions {
@@ -53,6 +53,7 @@ export class LangGraphAgent implements Agent {
   readonly description: AgentDescription
   readonly #options: Required<LangGraphAgentOptions>
   readonly #graph: Graph
+  readonly #reader: ThreadReader
   readonly #repair: ThreadRepair
   readonly #atRest: RestingThreads
   readonly #speakers: Speakers
@@ -61,6 +62,7 @@ export class LangGraphAgent implements Agent {
     this.description = options.description
     this.#options = { limits: { maxToolCalls: 25, maxSteps: 100 }, speaksAtOnce: true, newId: randomUUID, watchRun: () => [], ...options }
     this.#graph = options.graph
+    this.#reader = new ThreadReader(options.graph)
     this.#repair = new ThreadRepair(options.graph, options.log)
     limitTools(options.graph)
     this.#speakers = new Map(this.#options.speaksAtOnce ? [[MODEL_NODE, 0]] : [])
@@ -87,7 +89,7 @@ export class LangGraphAgent implements Agent {
 
   async * resume (request: ResumeRequest): AsyncGenerator<AgentEvent> {
     const { question, decisions, threadId } = request
-    const waiting = await this.#readWaiting(threadId)
+    const waiting = await this.#reader.findWaiting(threadId)
     if (waiting?.question.fingerprint !== question.fingerprint) throw new ServiceError('APPROVAL_NOT_PENDING')
     const answer: Answer = { approved: listApproved(question, decisions), messageCount: waiting.messages.length }
     try {
@@ -110,26 +112,20 @@ export class LangGraphAgent implements Agent {
   async pending (threadId: string): Promise<Question | undefined> {
     if (this.#atRest.has(threadId)) return undefined
     try {
-      const snapshot = await this.#readState(threadId)
+      const snapshot = await this.#reader.readState(threadId)
       const isMended = await this.#repair.mend(snapshot, this.#configure({ threadId, person: NOBODY }))
-      return (await findWaiting(this.#graph, isMended ? await this.#readState(threadId) : snapshot))?.question
+      return (await findWaiting(this.#graph, isMended ? await this.#reader.readState(threadId) : snapshot))?.question
     } catch (error) {
       return rethrowAsServiceError(error)
     }
   }
 
   async findReply (threadId: string, messageId: string): Promise<AgentEvent | undefined> {
-    const snapshot = await this.#readState(threadId)
-    const isEnded = snapshot.next.length === 0
-    const waiting = await findWaiting(this.#graph, snapshot).catch(rethrowAsServiceError)
-    return describeReply(readMessages(snapshot.values), messageId, waiting?.question, isEnded)
+    return await this.#reader.findReply(threadId, messageId)
   }
 
   async haveResults (threadId: string, toolCallIds: readonly string[]): Promise<boolean> {
-    const { values, metadata, next } = await this.#readState(threadId)
-    // What is no tool call took effect if the run came to its end by itself, and was not repaired.
-    if (toolCallIds.includes('') && (next.length > 0 || metadata?.source !== 'loop')) return false
-    return haveResults(readMessages(values), toolCallIds.filter(id => id !== ''))
+    return await this.#reader.haveResults(threadId, toolCallIds)
   }
 
   checkDecisions (question: Question, decisions: readonly Decision[]): void {
@@ -141,13 +137,7 @@ export class LangGraphAgent implements Agent {
   }
 
   async history (threadId: string): Promise<Message[]> {
-    const snapshot = await this.#readState(threadId)
-    return readMessages(snapshot.values).flatMap((message, index) => {
-      const described = formatMessage(message)
-      if (described === undefined) return []
-      // Graphs that only append give some of their messages no id.
-      return described.id === '' ? { ...described, id: `message-${index}` } : described
-    })
+    return await this.#reader.history(threadId)
   }
 
   async forget (threadId: string): Promise<void> {
@@ -218,19 +208,6 @@ export class LangGraphAgent implements Agent {
     await this.#options.threads.prune(threadId, { isResting: !isQuestion })
   }
 
-  async #readWaiting (threadId: string): Promise<Waiting | undefined> {
-    return await findWaiting(this.#graph, await this.#readState(threadId)).catch(rethrowAsServiceError)
-  }
-
-  async #readState (threadId: string): Promise<StateSnapshot> {
-    try {
-      return await this.#graph.getState(configure(threadId))
-    } catch (error) {
-      if (isDiskError(error)) return rethrowAsServiceError(error)
-      throw new ServiceError('CONVERSATION_UNREADABLE', { cause: error })
-    }
-  }
-
   /** After a run that failed: makes the thread fit for the next message, then throws why the run failed. */
   async #keepFit ({ threadId, signal }: RunRequest, error: unknown, repair: (isCutOff: boolean) => Promise<unknown>): Promise<never> {
     let failure: unknown
@@ -246,10 +223,4 @@ export class LangGraphAgent implements Agent {
 
 function configure (threadId: string): ThreadConfig {
   return { configurable: { thread_id: threadId } }
-}
-
-/** SQLite's errors are the disk's; every other one is the agent's. */
-function rethrowAsServiceError (error: unknown): never {
-  if (error instanceof ServiceError) throw error
-  throw isDiskError(error) ? refuseConversation(error) : new ServiceError('AGENT_FAILED', { cause: error })
 }
