@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERRORS, ServiceError, type ErrorCode } from '../src/errors.ts'
@@ -43,24 +44,6 @@ const PLATFORM = new RegExp(PLATFORM_PATTERN)
 
 /** Refusals as they are meant to be: many at once would be many stacks in the log, which helps nobody. */
 const EXPECTED: ReadonlySet<ErrorCode> = new Set(['SERVICE_STOPPING', 'OVERLOADED'])
-
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  408: 'Request Timeout',
-  409: 'Conflict',
-  413: 'Payload Too Large',
-  415: 'Unsupported Media Type',
-  422: 'Unprocessable Entity',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout'
-}
 
 /** The clock that says how much is logged. */
 export interface ErrorsOptions {
@@ -147,7 +130,7 @@ function formatError (error: ServiceError, { requestId, person }: ErrorContext):
   return JSON.stringify({
     statusCode,
     code,
-    error: REASONS[statusCode],
+    error: STATUS_CODES[statusCode],
     message: statusCode >= 500 ? ERRORS[code].message : error.message,
     request_id: requestId,
     ...(person !== undefined && describeToPerson(person, error))
