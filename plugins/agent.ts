@@ -10,11 +10,14 @@ declare module 'fastify' {
 }
 
 /** Which agent; see `loadAgent`. */
-export type AgentPluginOptions = Omit<LoadAgentOptions, 'log'>
+export type AgentPluginOptions = Omit<LoadAgentOptions, 'log' | 'openConversations' | 'isShared'>
 
 /** The agent as `fastify.agent`; its conversations are closed last but one, after the turns and before the sessions. */
 async function agent (fastify: FastifyInstance, options: AgentPluginOptions): Promise<void> {
-  const loaded = await loadAgent({ ...options, log: fastify.log })
+  const { engine, log } = fastify
+  const { now = Date.now, tracer } = options
+  const openConversations = async () => await engine.openConversations({ now, log, tracer })
+  const loaded = await loadAgent({ ...options, log, openConversations, isShared: engine.kind !== 'csv' })
   fastify.decorate('agent', loaded.agent)
   fastify.metrics.state.watch({ agent: loaded.agent })
   const { kind, name, model } = loaded.agent.description
@@ -36,4 +39,4 @@ function describeAgent ({ kind, name, model }: AgentDescription): string {
   return model === 'offline' ? 'The agent runs on the offline model, which only echoes; set MODEL to use a real one' : `The agent runs on ${model}`
 }
 
-export default fp(agent, { name: 'agent', dependencies: ['metrics'], fastify: '5.x' })
+export default fp(agent, { name: 'agent', dependencies: ['metrics', 'engine'], fastify: '5.x' })

@@ -1,9 +1,9 @@
 import fastifyRateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Engine } from '../src/engine.ts'
 import { ServiceError } from '../src/errors.ts'
 import { findPerson } from '../src/person.ts'
-import { RequestCounts } from '../src/request-counts.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -18,24 +18,18 @@ export interface RateLimitOptions {
   readonly maxOfPerson: number
   /** Requests of one client, to all routes that are not open. */
   readonly maxOfClient: number
-  readonly now: () => number
-  /** Where requests are counted, for others than this process to see them; in memory if not given. */
-  readonly store?: FastifyRateLimitStoreCtor
 }
 
 const WINDOW_MS = 60_000
-
-/** More persons than speak within a minute; it takes some 10 MiB. Only a client that makes persons up gets there. */
-const MAX_KEYS = 50_000
 
 type Limiter = ReturnType<FastifyInstance['createRateLimit']>
 type Count = Exclude<Awaited<ReturnType<Limiter>>, { isAllowed: true }>
 
 /** Refuses with RATE_LIMITED who asks too often; other answers tell, in `x-ratelimit-*`, what is left of the limit that is nearest. */
-async function rateLimit (fastify: FastifyInstance, { maxOfPerson, maxOfClient, now, store = makeStore(now) }: RateLimitOptions): Promise<void> {
-  const { sessionStore } = fastify
+async function rateLimit (fastify: FastifyInstance, { maxOfPerson, maxOfClient }: RateLimitOptions): Promise<void> {
+  const { engine, sessionStore } = fastify
   fastify.decorateRequest('countedClient', { getter () { return this.clientId === '' ? this.network : this.clientId } })
-  await fastify.register(fastifyRateLimit, { global: false, store })
+  await fastify.register(fastifyRateLimit, { global: false, store: makeStore(engine) })
 
   if (maxOfClient > 0) {
     const count = fastify.createRateLimit({ max: maxOfClient, timeWindow: WINDOW_MS, keyGenerator: ({ countedClient }) => `client ${countedClient}` })
@@ -76,21 +70,20 @@ function readText (body: unknown, field: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** Counts in memory, in the form that is asked for, so that another store can take its place. */
-function makeStore (now: () => number): FastifyRateLimitStoreCtor {
-  return class MemoryStore implements FastifyRateLimitStore {
-    readonly #counts = new RequestCounts({ maxKeys: MAX_KEYS, now })
-
-    incr (key: string, callback: (error: null, result: { current: number, ttl: number }) => void, windowMs: number): void {
-      const { count, leftMs } = this.#counts.add(key, windowMs)
-      callback(null, { current: count, ttl: leftMs })
+/** Counts where the engine does, in the form that is asked for; a key begins with the kind of who is counted. */
+function makeStore (engine: Engine): FastifyRateLimitStoreCtor {
+  return class EngineStore implements FastifyRateLimitStore {
+    incr (key: string, callback: (error: Error | null, result?: { current: number, ttl: number }) => void, windowMs: number): void {
+      const [kind = ''] = key.split(' ', 1)
+      engine.count(kind, key, windowMs).then(
+        ({ count, leftMs }) => { callback(null, { current: count, ttl: leftMs }) },
+        (error: unknown) => { callback(error instanceof Error ? error : new Error(String(error))) })
     }
 
-    /** Each limit has counts of its own. */
-    child (): MemoryStore {
-      return new MemoryStore()
+    child (): EngineStore {
+      return this
     }
   }
 }
 
-export default fp(rateLimit, { name: 'rate-limit', dependencies: ['errors', 'auth', 'session-store'], fastify: '5.x' })
+export default fp(rateLimit, { name: 'rate-limit', dependencies: ['engine', 'errors', 'auth', 'session-store'], fastify: '5.x' })

@@ -14,14 +14,15 @@ export interface SessionCleanupOptions {
   readonly now: () => number
 }
 
-/** Sweeps expired sessions and their conversations; closing waits for a sweep in flight. */
+/** Sweeps expired sessions and their conversations, one replica at a time; closing waits for a sweep in flight. */
 async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...options }: SessionCleanupOptions): Promise<void> {
   await fastify.register(schedule)
-  const { sessionStore: store, agent, turnDesk, metrics, log } = fastify
+  const { engine, sessionStore: store, agent, turnDesk, metrics, log } = fastify
   const sweep = new Sweep({ store, agent, log, onEnd: sessionIds => { turnDesk.forget(sessionIds) }, ...options })
   let inFlight: Promise<unknown> = Promise.resolve()
 
   async function sweepOnce (): Promise<void> {
+    if (!await engine.lead(JOB_ID, intervalMs)) return
     const startedMs = performance.now()
     const run = sweep.run().then(report => {
       metrics.sweeps.swept(report, performance.now() - startedMs)
@@ -52,4 +53,4 @@ async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...option
   })
 }
 
-export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['session-store', 'agent', 'turn-desk', 'metrics'], fastify: '5.x' })
+export default fp(sessionCleanup, { name: 'session-cleanup', dependencies: ['engine', 'session-store', 'agent', 'turn-desk', 'metrics'], fastify: '5.x' })

@@ -1,7 +1,6 @@
 import type { Tracer } from '@opentelemetry/api'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { CsvSessionStore } from '../src/sessions/csv/store.ts'
 import type { LoadReport, SessionStore } from '../src/sessions/store.ts'
 import { TracedSessionStore } from '../src/sessions/traced-store.ts'
 
@@ -13,20 +12,18 @@ declare module 'fastify' {
   }
 }
 
-/** Which file keeps the sessions, and how. */
+/** How long a session lives. */
 export interface SessionStorePluginOptions {
-  readonly path: string
   readonly timeoutMs: number
-  readonly fsync: 'always' | 'never'
   readonly now: () => number
   readonly tracer: Tracer | undefined
 }
 
 /** The sessions as `fastify.sessionStore`: loaded before the server listens, flushed when it closes. */
 async function sessionStore (fastify: FastifyInstance, { tracer, ...options }: SessionStorePluginOptions): Promise<void> {
-  const { metrics, log } = fastify
-  const file = new CsvSessionStore({ ...options, log, observer: metrics.store })
-  const store: SessionStore = tracer === undefined ? file : new TracedSessionStore(file, tracer)
+  const { engine, metrics, log } = fastify
+  const made = engine.createSessionStore({ ...options, log, observer: metrics.store })
+  const store: SessionStore = tracer === undefined ? made : new TracedSessionStore(made, tracer)
   metrics.state.watch({ store })
   const load: FastifyInstance['sessionLoad'] = { report: undefined }
   fastify.decorate('sessionStore', store)
@@ -43,4 +40,4 @@ async function sessionStore (fastify: FastifyInstance, { tracer, ...options }: S
   })
 }
 
-export default fp(sessionStore, { name: 'session-store', dependencies: ['metrics'], fastify: '5.x' })
+export default fp(sessionStore, { name: 'session-store', dependencies: ['metrics', 'engine'], fastify: '5.x' })

@@ -4,6 +4,7 @@ import auth from '../plugins/auth.ts'
 import connection, { refuseConnection } from '../plugins/connection.ts'
 import conversation from '../plugins/conversation.ts'
 import crossOrigin from '../plugins/cross-origin.ts'
+import engine from '../plugins/engine.ts'
 import env from '../plugins/env.ts'
 import ephemeralData from '../plugins/ephemeral-data.ts'
 import errors, { refuseAddress } from '../plugins/errors.ts'
@@ -26,7 +27,7 @@ import apiDocument from '../routes/openapi.ts'
 import root from '../routes/root.ts'
 import sessions from '../routes/sessions.ts'
 import packageJson from '../package.json' with { type: 'json' }
-import { resolveConversationsPath, type Config, type Environment } from './config.ts'
+import { listDataPaths, type Config, type Environment } from './config.ts'
 import { divideGrace } from './grace.ts'
 import { describeLoggedRequest, makeErrorSerializer, type Log } from './log.ts'
 import { listSecrets, makeLineMask } from './secrets.ts'
@@ -58,8 +59,8 @@ const SECOND_MS = 1000
 
 /** The floor plan: plugins, then routes; closing runs it backwards. Rejects with SETTING_INVALID, FILE_LOCKED or FILE_INVALID. */
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { env: environment, logger = false, now = Date.now, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS } = options
-  const { arrival, maxLoopDelayMs } = options
+  const { env: environment, logger = false, setVariables = () => {}, onSettings = () => {}, heartbeatMs = 15 * SECOND_MS } = options
+  const { arrival, maxLoopDelayMs, now: clock = Date.now } = options
   const app = Fastify({
     logger: logger === false ? false : { ...(logger !== true && logger), ...describeLines(environment) },
     // One line a turn instead of two a request; the request's id is what clients see.
@@ -85,6 +86,8 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     const { drainMs, stopMs, flushMs } = divideGrace(graceMs)
     if (logger !== false && config.DEBUG) app.log.level = 'debug'
     onSettings(config, app.log)
+    await app.register(engine, { config, now: clock })
+    const now = options.now ?? app.engine.now
 
     await app.register(metrics, { version, now })
     await app.register(errors, { now })
@@ -101,9 +104,9 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
     await app.register(crossOrigin, { origins: config.CORS_ORIGIN })
     await app.register(jsonBody)
     await app.register(auth, { apiKey: config.API_KEY, auth: config.AUTH, host: config.HOST })
-    await app.register(sessionStore, { path: config.SESSIONS_CSV_PATH, timeoutMs, fsync: config.SESSIONS_FSYNC, now, tracer: app.tracer })
-    await app.register(rateLimit, { maxOfPerson: config.RATE_LIMIT_MAX, maxOfClient: config.RATE_LIMIT_KEY_MAX, now })
-    await app.register(ephemeralData, { paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)], env: environment })
+    await app.register(sessionStore, { timeoutMs, now, tracer: app.tracer })
+    await app.register(rateLimit, { maxOfPerson: config.RATE_LIMIT_MAX, maxOfClient: config.RATE_LIMIT_KEY_MAX })
+    await app.register(ephemeralData, { paths: listDataPaths(config), env: environment })
     await app.register(agent, {
       agent: config.AGENT,
       langgraphConfig: config.LANGGRAPH_CONFIG,
@@ -118,7 +121,6 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
       openaiBaseUrl: config.OPENAI_BASE_URL,
       anthropicApiKey: config.ANTHROPIC_API_KEY,
       ollamaBaseUrl: config.OLLAMA_BASE_URL,
-      conversationsPath: resolveConversationsPath(config),
       limits: { maxToolCalls: config.MAX_TOOL_CALLS, maxSteps: config.RECURSION_LIMIT },
       now,
       tracer: app.tracer

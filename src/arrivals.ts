@@ -78,7 +78,7 @@ export class Arrivals {
   /** The session that a queue works on; where that has ended, it moves on to the person's next one, made if there is none. */
   async find (place: Place, request: ChatRequest, options: LockOptions): Promise<Session> {
     for (;;) {
-      const session = await this.#options.store.get(place.sessionId)
+      const session = place.takeSession() ?? await this.#options.store.get(place.sessionId)
       if (session !== undefined) return session
       const person = describePerson(request)
       const finding = await this.#finding.lock(person)

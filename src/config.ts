@@ -11,6 +11,8 @@ const MAX_INTERVAL_MINUTES = 35_790
 
 // `title` says what a text may be, in the line that refuses another; `writeOnly` marks a secret (both are JSON Schema's own words)
 const url = { pattern: '^https?://[^\\s/]\\S*$', title: 'a URL that starts with http:// or https://' }
+const databaseUrl = { pattern: '^postgres(ql)?://\\S+$', title: 'a URL that starts with postgres:// or postgresql://', writeOnly: true }
+const redisUrl = { pattern: '^rediss?://\\S+$', title: 'a URL that starts with redis:// or rediss://', writeOnly: true }
 const secret = { pattern: '^[\\x21-\\x7e]+$', title: 'ASCII characters without spaces', writeOnly: true }
 const headers = {
   pattern: '^[\\w!#$%&\'*+.^`|~-]+=[\\x20-\\x2b\\x2d-\\x7e]*(, *[\\w!#$%&\'*+.^`|~-]+=[\\x20-\\x2b\\x2d-\\x7e]*)*$',
@@ -22,6 +24,14 @@ const headers = {
 export const Config = Type.Object({
   HOST: Type.String({ pattern: '^\\S+$', title: 'an address or a host name', default: '127.0.0.1', description: 'Address to listen on; 0.0.0.0 for all' }),
   PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8000, description: 'Port to listen on; 0 for any that is free' }),
+  SESSION_STORE: Type.Union([Type.Literal('csv'), Type.Literal('postgres'), Type.Literal('redis')], {
+    default: 'csv', description: 'What keeps the sessions. csv: files, for one process. postgres, redis: a server, for any number of replicas'
+  }),
+  DATABASE_URL: Type.Optional(Type.String({
+    ...databaseUrl, description: 'Postgres for SESSION_STORE=postgres, or for the conversations alone beside redis'
+  })),
+  DATABASE_POOL_SIZE: Type.Integer({ minimum: 2, maximum: 1000, default: 10, description: 'Connections to Postgres that one replica opens at most, beside one for events' }),
+  REDIS_URL: Type.Optional(Type.String({ ...redisUrl, description: 'Redis for SESSION_STORE=redis' })),
   SESSIONS_CSV_PATH: Type.String({
     minLength: 1, default: 'sessions.csv', description: 'File that keeps the sessions; its lock and its journal stand beside it'
   }),
@@ -165,6 +175,11 @@ function normalizeWord (value: string, schema: TSchema): string {
 export function formatRefusal (name: string, received: string | undefined): string {
   const schema = SETTINGS.get(name)
   return `${name} must be ${schema === undefined ? 'left out' : formatExpectation(schema)}, received ${formatReceived(name, received)}`
+}
+
+/** The files that keep what outlives the process; none where a server does. */
+export function listDataPaths (config: Config): string[] {
+  return config.SESSION_STORE === 'csv' ? [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)] : []
 }
 
 /** Where the conversations are kept: as set, otherwise beside the sessions. */

@@ -15,6 +15,7 @@ import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
 import { UNOBSERVED, type TurnObserver, type TurnRoute } from './turn-observer.ts'
 import { TurnRecord } from './turn-record.ts'
+import { runUnderLease } from './turn-lease.ts'
 import type { TurnSlots } from './turn-slots.ts'
 import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
@@ -114,7 +115,7 @@ export class Conversation {
       const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
       const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
       const place = this.#arrivals.enter(sessionId, this.#describeWait(asker.watch))
-      const find = async () => await getSession(this.#options.store, sessionId)
+      const find = async (place: Place) => place.takeSession() ?? await getSession(this.#options.store, sessionId)
       return await this.#takeTurn({ known: session, place, find }, asker, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
@@ -123,8 +124,10 @@ export class Conversation {
 
   /** Ends the turn that a session runs, with TURN_CANCELLED, and lets the next one begin. Throws SESSION_NOT_FOUND, TURN_NOT_RUNNING. */
   async cancel (sessionId: string): Promise<void> {
-    await getSession(this.#options.store, sessionId)
-    await this.#running.cancel(sessionId)
+    const { store } = this.#options
+    await getSession(store, sessionId)
+    if (this.#running.has(sessionId)) await this.#running.cancel(sessionId)
+    else if (!await store.interrupt(sessionId)) throw new ServiceError('TURN_NOT_RUNNING')
   }
 
   /** Ends a session after the turns that wait for it, its conversation with it. Throws SESSION_NOT_FOUND. */
@@ -136,9 +139,9 @@ export class Conversation {
       try {
         const session = await getSession(this.#options.store, sessionId)
         this.#arrivals.announceEnd(session, place)
-        await this.#sessionEnd.remove(session, log)
+        await runUnderLease(place.lease, async () => { await this.#sessionEnd.remove(session, log) })
       } finally {
-        place.release()
+        await place.release()
       }
     })
   }
@@ -166,11 +169,15 @@ export class Conversation {
     let { known } = waiting
     record.concern(known)
     let place: Place | undefined
+    let isCancelled = false
     try {
       const held = place = await waiting.place
       const session = known = await waiting.find(held)
       record.concern(session)
-      return await this.#running.run(session.sessionId, this.#underWay.stopped, async stopped => await slots.run(stopped, async () => {
+      const { lease } = held
+      const stops = [this.#underWay.stopped, ...lease === undefined ? [] : [lease.signal]]
+      const { sessionId } = session
+      return await runUnderLease(lease, () => this.#running.run(sessionId, stops, async stopped => await slots.run(stopped, async () => {
         record.begin()
         // After every wait. An agent that acts while nothing can be saved acts for an answer that nobody gets.
         if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
@@ -178,12 +185,14 @@ export class Conversation {
         return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
           return await run(new Turn(this.#options, { ...asker, session, stop }), session, held)
         })
-      }))
+      })))
     } catch (error) {
       const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
+      isCancelled = refusal.code === 'TURN_CANCELLED'
       throw known === undefined ? refusal : refusal.withSession(known)
     } finally {
-      place?.release()
+      // Nobody waits for the next one to come in: the answer is saved.
+      place?.release(isCancelled)
     }
   }
 

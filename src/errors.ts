@@ -75,10 +75,16 @@ export const ERRORS = {
     message: 'The service is very busy at the moment. Please try again in a moment',
     nextStep: 'Look at the load of the machine and at how long turns take; raise MAX_CONCURRENT_TURNS where both are small'
   },
+  TURN_TAKEN_OVER: {
+    status: 503,
+    message: 'The turn was cut off. Please try again',
+    nextStep: 'A replica was paused, or cut off from its database, for longer than it may hold a session: look at its log and at the machine'
+  },
   SERVICE_STOPPING: { status: 503, message: 'The service is restarting. Please try again', nextStep: 'Nothing to do: the next start takes over' },
   AGENT_TIMEOUT: { status: 504, message: 'The agent took too long to answer. Please try again', nextStep: 'Raise AGENT_TIMEOUT_SECONDS, or look into the agent' },
   // Below: errors that end a start; they never reach a client.
   SETTING_INVALID: { status: 500, message: 'A setting is not valid', nextStep: 'Correct the named setting' },
+  STORE_UNREACHABLE: { status: 500, message: 'The database cannot be reached', nextStep: 'Check DATABASE_URL or REDIS_URL, and that the server runs' },
   FILE_LOCKED: { status: 500, message: 'Another process has the file', nextStep: 'Stop the other process, or give this one a file of its own' },
   FILE_INVALID: { status: 500, message: 'The file cannot be used', nextStep: 'Look at the named file' }
 } as const satisfies Record<string, ErrorRow>

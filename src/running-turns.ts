@@ -20,20 +20,25 @@ export class RunningTurns {
     return this.#running.size
   }
 
-  /** Runs a turn, whose signal ends with the reason of `stopped`, or with TURN_CANCELLED. */
-  async run<T> (sessionId: string, stopped: AbortSignal, turn: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    // Not AbortSignal.any: it would hang one more dependant on `stopped` with each turn, for as long as that lives.
+  /** Whether a turn of this session runs here. */
+  has (sessionId: string): boolean {
+    return this.#running.has(sessionId)
+  }
+
+  /** Runs a turn, whose signal ends with the reason of the first of these that does, or with TURN_CANCELLED. */
+  async run<T> (sessionId: string, stops: readonly AbortSignal[], turn: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    // Not AbortSignal.any: it would hang one more dependant on each of them with each turn, for as long as they live.
     const cancel = new AbortController()
-    const stop = (): void => { cancel.abort(stopped.reason) }
-    stopped.addEventListener('abort', stop, { once: true })
-    if (stopped.aborted) stop()
+    const stop = (): void => { cancel.abort(stops.find(({ aborted }) => aborted)?.reason) }
+    for (const signal of stops) signal.addEventListener('abort', stop, { once: true })
+    if (stops.some(({ aborted }) => aborted)) stop()
     const ended = turn(cancel.signal)
     this.#running.set(sessionId, { cancel, ended })
     try {
       return await ended
     } finally {
       this.#running.delete(sessionId)
-      stopped.removeEventListener('abort', stop)
+      for (const signal of stops) signal.removeEventListener('abort', stop)
     }
   }
 

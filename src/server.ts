@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
-import { mergeEnvironment, resolveConversationsPath, type Config, type Environment } from './config.ts'
+import { listDataPaths, mergeEnvironment, type Config, type Environment } from './config.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
 import { leaveRoot } from './run-as.ts'
@@ -56,7 +56,7 @@ function setVariables (variables: Environment): void {
 
 /** Root starts it, where a volume is root's; an ordinary user runs it. */
 function becomeUser (config: Config, log: Log): void {
-  const user = leaveRoot({ runAs: config.RUN_AS, paths: [config.SESSIONS_CSV_PATH, resolveConversationsPath(config)] }, process)
+  const user = leaveRoot({ runAs: config.RUN_AS, paths: listDataPaths(config) }, process)
   if (user !== undefined) log.info(user, 'Started by root, running as an ordinary user')
   giveHome()
 }

@@ -1,12 +1,12 @@
+import type { Session } from './sessions/session.ts'
 import type { LockOptions, SessionLock, SessionStore } from './sessions/store.ts'
+import type { TurnLease } from './turn-lease.ts'
 
 /** A session whose lock a queue holds for those of its own who still wait. */
 interface Held {
   readonly sessionId: string
   readonly lock: SessionLock
 }
-
-const NO_LOCK: SessionLock = { release () {} }
 
 /** Those who wait for one session, and the one whose turn it is. */
 interface Queue {
@@ -22,12 +22,16 @@ interface Queue {
 export interface Place {
   /** What the turn works on: the session asked for, or the one that the queue has moved on to. */
   readonly sessionId: string
+  /** That session as it was when its lock was given, once: whoever asks later has to look. */
+  takeSession (): Session | undefined
+  /** What the turn is to run under; see `SessionLock.lease`. */
+  readonly lease: TurnLease | undefined
   /** Takes the queue over to another session, once its lock is free: those who wait in it come before those who wait for that session. */
   moveTo (sessionId: string, options?: LockOptions): Promise<void>
   /** Says that the person's session ends now: `findEnded` finds the queue for as long as others wait in it. */
   announceEnd (person: string): void
-  /** Lets the next one in. */
-  release (): void
+  /** Lets the next one in; see `SessionLock.release`. */
+  release (wasInterrupted?: boolean): Promise<void>
 }
 
 /**
@@ -77,34 +81,46 @@ export class SessionQueues {
 
   #hold (queue: Queue, lock: SessionLock): Place {
     const store = this.#store
+    const latest = (): SessionLock => queue.held.at(-1)?.lock ?? lock
+    let fresh: Session | undefined = queue.held.length === 0 ? lock.session : undefined
     return {
       get sessionId () { return queue.held.at(-1)?.sessionId ?? queue.sessionId },
+      get lease () { return latest().lease },
+      takeSession: () => {
+        const taken = fresh
+        fresh = undefined
+        return taken
+      },
       moveTo: async (sessionId, options) => {
         // Back to one that it holds, where the next one could not be made after all: it would wait for itself.
-        const isHeld = sessionId === queue.sessionId || queue.held.some(held => held.sessionId === sessionId)
-        queue.held.push({ sessionId, lock: isHeld ? NO_LOCK : await store.lock(sessionId, options) })
+        const held = sessionId === queue.sessionId ? lock : queue.held.find(held => held.sessionId === sessionId)?.lock
+        const next = held === undefined ? await store.lock(sessionId, options) : { ...held, release: async () => {} }
+        queue.held.push({ sessionId, lock: next })
+        fresh = held === undefined ? next.session : undefined
       },
       announceEnd: person => {
         queue.person = person
         this.#ended.set(person, queue)
       },
-      release: () => {
-        this.#leave(queue)
-        lock.release()
+      release: async wasInterrupted => {
+        const released = this.#leave(queue)
+        await Promise.all([...released, lock.release(wasInterrupted)])
       }
     }
   }
 
-  #leave (queue: Queue): void {
+  #leave (queue: Queue): Array<Promise<void>> {
     queue.members--
-    if (queue.members > 0) return
+    if (queue.members > 0) return []
+    const released: Array<Promise<void>> = []
     this.#queues.delete(queue.sessionId)
     if (queue.person !== undefined && this.#ended.get(queue.person) === queue) this.#ended.delete(queue.person)
     for (let next = queue.held.shift(); next !== undefined; next = queue.held.shift()) {
       const waiting = this.#queues.get(next.sessionId)
       // A session on the way, ended by now: who waits for it comes before who waits for the one after it.
       if (waiting !== undefined && queue.held.length > 0) waiting.held = queue.held.splice(0)
-      next.lock.release()
+      released.push(next.lock.release())
     }
+    return released
   }
 }

@@ -17,8 +17,7 @@ export interface SessionClaim {
 export async function findSession (store: SessionStore, { userId, sessionId, platform }: SessionClaim): Promise<Session | undefined> {
   if (sessionId !== undefined) return await findOwnedSession(store, sessionId, userId, platform)
   const on = platform ?? inferPlatform(userId)
-  const [literal] = await store.findByUser(userId, on)
-  return literal ?? (await store.findByUser(normaliseUserId(userId, on), on))[0]
+  return await store.findLatest([...new Set([userId, normaliseUserId(userId, on)])], on)
 }
 
 /** The session of this id. Throws SESSION_NOT_FOUND if there is none, or none any more. */

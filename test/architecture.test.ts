@@ -90,6 +90,9 @@ function isTrade (path: string): boolean {
   return path.startsWith('src/') && !isWiring(path)
 }
 
+/** What the ground knows of an engine: how it is reached, and what all that is kept there is kept by. It knows no noun. */
+const GROUND = new Set(['postgres', 'redis'])
+
 /** What a noun shows to the other nouns. An agent never sees a session, and a session no agent: `src/conversation.ts` alone knows both. */
 const CONTRACTS = new Set(['src/sessions/session.ts', 'src/sessions/store.ts'])
 
@@ -116,7 +119,10 @@ const RULES = {
     const noun = nounOf(module.path)
     return noun === undefined
       ? []
-      : findImports(module, target => nounOf(target) !== undefined && nounOf(target) !== noun && !CONTRACTS.has(target))
+      : findImports(module, target => {
+        const other = nounOf(target)
+        return other !== undefined && other !== noun && !GROUND.has(other) && !CONTRACTS.has(target)
+      })
   },
 
   'the service knows nothing of the operator\'s tool': module =>

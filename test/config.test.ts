@@ -49,8 +49,8 @@ test('a number that is not finite never reaches the validator, which would let i
   for (const word of ['Infinity', '-Infinity', '1e400', 'abc']) t.same(selectSettings({ CLEANUP_INTERVAL_MINUTES: word }), { CLEANUP_INTERVAL_MINUTES: 'NaN' }, word)
 })
 
-test('every key is a secret', async t => {
-  t.same([...SECRET_SETTINGS].sort(), Object.keys(Config.properties).filter(name => /_(KEY|HEADERS)$/.test(name)).sort())
+test('every key is a secret, and so is an address that bears a password', async t => {
+  t.same([...SECRET_SETTINGS].sort(), Object.keys(Config.properties).filter(name => /_(KEY|HEADERS)$|^(DATABASE|REDIS)_URL$/.test(name)).sort())
   t.ok(SECRET_SETTINGS.has('API_KEY'))
 })
 

@@ -1,10 +1,15 @@
 import t from 'tap'
 import { SessionQueues } from '../src/session-queue.ts'
+import type { LockOptions } from '../src/sessions/store.ts'
 import { TurnLocks } from '../src/sessions/turn-lock.ts'
 
 function makeQueues () {
   const locks = new TurnLocks()
-  const store = { lock: locks.lock.bind(locks) }
+  const lock = async (sessionId: string, options?: LockOptions) => {
+    const { release } = await locks.lock(sessionId, options)
+    return { session: undefined, lease: undefined, release: async () => { release() } }
+  }
+  const store = { lock }
   const queues = new SessionQueues(store)
   const entered: string[] = []
   const enter = async (name: string, sessionId: string): Promise<string> => {
@@ -13,7 +18,7 @@ function makeQueues () {
     entered.push(name)
     // Others could enter meanwhile.
     await new Promise(resolve => setImmediate(resolve))
-    place.release()
+    await place.release()
     return at
   }
   return { locks, queues, entered, enter }
@@ -27,7 +32,7 @@ t.test('a queue that moves on twice keeps everybody in the order in which they c
   all.push(enter('b', 'two'), enter('c', 'two'))
   await first.moveTo('three')
   all.push(enter('d', 'three'), enter('e', 'one'))
-  first.release()
+  await first.release()
   t.same(await Promise.all(all), ['three', 'three', 'three', 'three', 'three'])
   t.same(entered, ['a', 'e', 'b', 'c', 'd'])
   t.same([...locks.held()], [], 'nothing is held')
@@ -40,7 +45,7 @@ t.test('a queue that moves back to where it was does not wait for itself', async
   await place.moveTo('one')
   const next = enter('a', 'one')
   const other = enter('b', 'two')
-  place.release()
+  await place.release()
   t.equal(await next, 'one')
   t.equal(await other, 'one')
   t.same([...locks.held()], [])
@@ -51,7 +56,7 @@ t.test('a session that ended is found for as long as others wait for it', async 
   const place = await queues.enter('one')
   place.announceEnd('ann')
   const next = enter('a', 'one')
-  place.release()
+  await place.release()
   t.same(queues.findEnded('ann'), { sessionId: 'one', hasMoved: false })
   await next
   t.equal(queues.findEnded('ann'), undefined)
@@ -66,6 +71,6 @@ t.test('who leaves the queue counts no longer', async t => {
   await t.rejects(waiting, { message: 'Gone' })
   await t.rejects(queues.enter('one', { maxWaiting: 0 }), { code: 'TURN_QUEUE_FULL' })
   await place.moveTo('two')
-  place.release()
+  await place.release()
   t.same([...locks.held()], [])
 })

@@ -6,6 +6,7 @@ import { lockFile, type FileLock } from '../lock.ts'
 import type { Log } from '../log.ts'
 import type { AgentStatus, ThreadActivity } from './agent.ts'
 import type { PruneOptions } from './checkpoints/saver.ts'
+import type { Conversations } from './conversations.ts'
 import { openDatabase, type ConversationDatabase } from './database.ts'
 import { Distrust } from './distrust.ts'
 import { checkFile } from './file-check.ts'
@@ -43,7 +44,8 @@ export interface ConversationFileOptions {
  * SQLite's own, in the middle of use: the log goes on growing, and says so when it cannot. That a file which is removed under us is missed
  * before it is opened again.
  */
-export class ConversationFile {
+export class ConversationFile implements Conversations {
+  readonly isShared = false
   readonly checkpointer: FileSaver
   readonly notes: FileNotes
   readonly #file: Reopening<ConversationDatabase>

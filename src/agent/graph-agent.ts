@@ -1,8 +1,8 @@
 import type { Tracer } from '@opentelemetry/api'
 import type { Log } from '../log.ts'
 import type { Person } from './agent.ts'
-import { ConversationFile } from './checkpointer.ts'
 import { isCompiledGraph, isObject, type CompiledGraph } from './compiled-graph.ts'
+import type { OpenConversations } from './conversations.ts'
 import { refuseGraph, type GraphSource } from './graph-spec.ts'
 import { collectTools } from './graph-tools.ts'
 import { LangGraphAgent } from './langgraph.ts'
@@ -16,20 +16,21 @@ import { RunSpans } from './run-spans.ts'
 export interface GraphAgentOptions {
   readonly source: GraphSource
   readonly graph: CompiledGraph
-  readonly conversationsPath: string
+  readonly openConversations: OpenConversations
+  /** Whether other processes run turns of the same threads, too. */
+  readonly isShared: boolean
   readonly limits: RunLimits
   readonly log: Log
-  readonly now: () => number
   readonly tracer?: Tracer | undefined
 }
 
 /**
- * A user's graph as an agent. Conversations are kept in our file, and so is what it remembers (its `store`), each unless the graph brings its own.
+ * A user's graph as an agent. Conversations are kept where ours are, and so is what it remembers (its `store`), each unless the graph brings its own.
  *
  * Throws SETTING_INVALID, FILE_LOCKED or FILE_INVALID; nothing of ours is left open then.
  */
 export async function openGraphAgent (options: GraphAgentOptions): Promise<LoadedAgent> {
-  const { source, graph: given, conversationsPath, limits, log, now, tracer } = options
+  const { source, graph: given, openConversations, isShared, limits, log, tracer } = options
   if (!Object.hasOwn(given.channels, 'messages')) {
     throw refuseGraph(source, 'the graph has no messages in its state; people are heard and answered there, so give it the key that ' +
       'MessagesAnnotation, MessagesValue or createAgent give it')
@@ -53,12 +54,12 @@ export async function openGraphAgent (options: GraphAgentOptions): Promise<Loade
     if (isInMemory(saver)) log.warn({}, 'Conversations are kept by the graph\'s own checkpointer, in memory: a restart forgets them, and every question that waits')
     else log.info({}, 'Conversations are kept by the graph\'s own checkpointer')
     if (!canForget(saver)) log.warn({}, 'The graph\'s own checkpointer has no deleteThread: a conversation stays when its session ends')
-    return { agent: new LangGraphAgent({ ...common, threads: new OwnThreads(saver) }), close: async () => {} }
+    return { agent: new LangGraphAgent({ ...common, threads: new OwnThreads(saver, isShared) }), close: async () => {} }
   }
-  const file = await ConversationFile.open({ path: conversationsPath, now, log, tracer })
-  graph.checkpointer = file.checkpointer
-  graph.store ??= file.notes
-  return { agent: new LangGraphAgent({ ...common, threads: file }), close: () => file.close() }
+  const conversations = await openConversations()
+  graph.checkpointer = conversations.checkpointer
+  graph.store ??= conversations.notes
+  return { agent: new LangGraphAgent({ ...common, threads: conversations }), close: () => conversations.close() }
 }
 
 /** A step of `createAgent`, but for the one that asks, that may change what the model said before it counts. */

@@ -23,6 +23,8 @@ export interface ThreadKeeper {
   prune (threadId: string, options: { readonly isResting: boolean }): Promise<void>
   /** Whether they can be kept; see `Agent.status`. */
   status (): AgentStatus
+  /** Whether other processes write to the threads, too, each under a lease: what was seen of a thread is not to be relied on in the next turn. */
+  readonly isShared: boolean
   /** Another one after every failure, in which they might have been exchanged under us. */
   readonly epoch: number
 }

@@ -110,7 +110,7 @@ export class LangGraphAgent implements Agent {
   }
 
   async pending (threadId: string): Promise<Question | undefined> {
-    if (this.#atRest.has(threadId)) return undefined
+    if (!this.#options.threads.isShared && this.#atRest.has(threadId)) return undefined
     try {
       const snapshot = await this.#reader.readState(threadId)
       const isMended = await this.#repair.mend(snapshot, this.#configure({ threadId, person: NOBODY }))

@@ -3,8 +3,8 @@ import type { Environment } from '../config.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createAssistant } from './assistant.ts'
-import { ConversationFile } from './checkpointer.ts'
 import { chooseAgent, type ChoiceOptions } from './choice.ts'
+import type { OpenConversations } from './conversations.ts'
 import { openGraphAgent } from './graph-agent.ts'
 import { loadGraph } from './graph-module.ts'
 import { LangGraphAgent } from './langgraph.ts'
@@ -18,7 +18,9 @@ import { TracedAgent } from './traced-agent.ts'
 
 /** Which agent, and where its conversations are kept. */
 export interface LoadAgentOptions extends ChoiceOptions, ModelOptions {
-  readonly conversationsPath: string
+  readonly openConversations: OpenConversations
+  /** Whether other processes run turns of the same threads, too. */
+  readonly isShared: boolean
   readonly limits: RunLimits
   readonly log: Log
   readonly now?: () => number
@@ -44,31 +46,31 @@ async function openAgent (options: LoadAgentOptions): Promise<LoadedAgent> {
       return { agent: await openRemoteAgent({ url, assistantId, apiKey, log, maxSteps: limits.maxSteps, tracer }), close: async () => {} }
     }
     case 'graph': {
-      const { conversationsPath, limits, log, now = Date.now, setVariables = () => {}, tracer } = options
+      const { openConversations, isShared, limits, log, setVariables = () => {}, tracer } = options
       setVariables(choice.variables)
       const graph = await loadGraph(choice.source).catch((error: unknown) => {
         // The line that ends the start has no room for the stack, which leads to the line of the user's that is at fault.
         if (error instanceof ServiceError && error.cause !== undefined) log.error({ err: error.cause }, `The agent ${choice.source.name} cannot be loaded`)
         throw error
       })
-      return await openGraphAgent({ source: choice.source, graph, conversationsPath, limits, log, now, tracer })
+      return await openGraphAgent({ source: choice.source, graph, openConversations, isShared, limits, log, tracer })
     }
   }
 }
 
-async function openAssistant ({ conversationsPath, limits, log, now = Date.now, tracer, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
+async function openAssistant ({ openConversations, limits, log, now = Date.now, tracer, ...modelOptions }: LoadAgentOptions): Promise<LoadedAgent> {
   const { name, model } = await createModel(modelOptions)
-  const file = await ConversationFile.open({ path: conversationsPath, now, log, tracer })
-  const { graph, tools } = createAssistant({ model, checkpointer: file.checkpointer, notes: file.notes, log, now })
+  const conversations = await openConversations()
+  const { graph, tools } = createAssistant({ model, checkpointer: conversations.checkpointer, notes: conversations.notes, log, now })
   const agent = new LangGraphAgent({
     description: { kind: 'built-in', model: name },
     graph,
     tools,
-    threads: file,
+    threads: conversations,
     log,
     limits,
     describeRun: describeAssistantRun,
     ...(tracer !== undefined && { watchRun: () => [new RunSpans(tracer)] })
   })
-  return { agent, close: () => file.close() }
+  return { agent, close: () => conversations.close() }
 }

@@ -31,10 +31,12 @@ export function canForget (saver: OwnSaver): boolean {
 export class OwnThreads implements ThreadKeeper {
   /** It is nobody's but the graph's: we never see its disk fail. */
   readonly epoch = 0
+  readonly isShared: boolean
   readonly #saver: OwnSaver
 
-  constructor (saver: OwnSaver) {
+  constructor (saver: OwnSaver, isShared: boolean) {
     this.#saver = saver
+    this.isShared = isShared
   }
 
   status (): AgentStatus {

@@ -25,7 +25,7 @@ const CODES: Readonly<Partial<Record<TurnOutcome, readonly ErrorCode[]>>> = {
   ],
   failed: [
     'CONVERSATION_UNREADABLE', 'INTERNAL', 'AGENT_FAILED', 'STORE_UNAVAILABLE', 'CONVERSATIONS_UNAVAILABLE', 'OVERLOADED', 'SERVICE_STOPPING',
-    'AGENT_TIMEOUT'
+    'AGENT_TIMEOUT', 'TURN_TAKEN_OVER'
   ]
 }
 

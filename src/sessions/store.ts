@@ -1,3 +1,4 @@
+import type { TurnLease } from '../turn-lease.ts'
 import type { Session } from './session.ts'
 
 /** What a store found when it opened. */
@@ -58,8 +59,15 @@ export interface SessionCount {
 
 /** The right to run a turn of one session. */
 export interface SessionLock {
-  /** Lets the next waiter in; a second call does nothing. */
-  release (): void
+  /** The session as it was when the lock was given; undefined if there is none. */
+  readonly session: Session | undefined
+  /** What the turn is to run under; undefined where nobody else could take the lock over. */
+  readonly lease: TurnLease | undefined
+  /**
+   * Lets the next waiter in; resolves when it may come in, at the latest when the lease ends; never rejects. A second call does nothing.
+   * `wasInterrupted`: `interrupt` is what ended the turn.
+   */
+  release (wasInterrupted?: boolean): Promise<void>
 }
 
 /** How to wait for a lock. */
@@ -78,6 +86,8 @@ export interface LockOptions {
  * *Promise.* A change is durable before its promise resolves; a change that fails leaves the session as it was and rejects with
  * STORE_UNAVAILABLE. Reads never show a change that is not durable yet. Changes of one session are applied one after another, each to the
  * result of the one before. A session silent for longer than the timeout is absent from every read, unless its lock is held.
+ * A change under a lease (`currentLease`) that was lost rejects with TURN_TAKEN_OVER, and changes nothing. One lock of a session is held at a time,
+ * by all processes that share the store.
  *
  * *Not promised.* No order between changes of different sessions; a lock does not guard against changes by others, it only makes turns wait.
  */
@@ -93,6 +103,8 @@ export interface SessionStore {
   get (sessionId: string): Promise<Session | undefined>
   /** A person's sessions, most recently active first; of one platform, if named. */
   findByUser (userId: string, platform?: string): Promise<Session[]>
+  /** The most recently active session on a platform, of the first of these user ids that has one there. */
+  findLatest (userIds: readonly string[], platform: string): Promise<Session | undefined>
   /** Which of these threads a session refers to. */
   findThreads (threadIds: readonly string[]): Promise<Set<string>>
   list (query: SessionQuery): Promise<SessionPage>
@@ -119,4 +131,9 @@ export interface SessionStore {
 
   /** Resolves when all that asked for this session's lock earlier have released it. Needs no session to exist. */
   lock (sessionId: string, options?: LockOptions): Promise<SessionLock>
+  /**
+   * Ends the turn under whose lock a session is, where that is held by another process: its lease is aborted with TURN_CANCELLED. Resolves when the
+   * turn has ended, to whether that is what ended it; to false if no other process holds the lock.
+   */
+  interrupt (sessionId: string): Promise<boolean>
 }

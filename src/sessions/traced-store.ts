@@ -33,6 +33,10 @@ export class TracedSessionStore implements SessionStore {
     return this.#store.findByUser(userId, platform)
   }
 
+  findLatest (userIds: readonly string[], platform: string): Promise<Session | undefined> {
+    return this.#store.findLatest(userIds, platform)
+  }
+
   findThreads (threadIds: readonly string[]): Promise<Set<string>> {
     return this.#store.findThreads(threadIds)
   }
@@ -79,6 +83,10 @@ export class TracedSessionStore implements SessionStore {
 
   lock (sessionId: string, options?: LockOptions): Promise<SessionLock> {
     return this.#trace('wait for turn', () => this.#store.lock(sessionId, options))
+  }
+
+  interrupt (sessionId: string): Promise<boolean> {
+    return this.#store.interrupt(sessionId)
   }
 
   #trace<T> (name: string, run: () => Promise<T>): Promise<T> {

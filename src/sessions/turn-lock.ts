@@ -1,10 +1,16 @@
 import { ServiceError } from '../errors.ts'
-import type { LockOptions, SessionLock } from './store.ts'
+import type { LockOptions } from './store.ts'
 
 /** A queue is full for as long as a turn takes; this is a usual one. */
 const RETRY_AFTER_SECONDS = 5
 
 type Enter = () => void
+
+/** The hold on a key. */
+export interface KeyLock {
+  /** Lets the next waiter in; a second call does nothing. */
+  release (): void
+}
 
 /** One queue a key: whoever holds a key makes the others wait, and they enter in the order in which they came. */
 export class TurnLocks {
@@ -26,7 +32,7 @@ export class TurnLocks {
    *
    * @throws ServiceError TURN_QUEUE_FULL when `maxWaiting` are waiting already; the signal's reason when it aborts the wait.
    */
-  async lock (key: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<SessionLock> {
+  async lock (key: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<KeyLock> {
     signal?.throwIfAborted()
     const waiting = this.#waiting.get(key)
     if (waiting === undefined) {
@@ -40,7 +46,7 @@ export class TurnLocks {
     return this.#holdOnce(key)
   }
 
-  #holdOnce (key: string): SessionLock {
+  #holdOnce (key: string): KeyLock {
     let isReleased = false
     return {
       release: () => {

@@ -253,7 +253,7 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     t.ok(await store.get('s-1'))
     t.equal((await store.count()).count, 1)
     t.same(await store.removeSilentSince(clock.nowMs - TIMEOUT_MS, 100), [])
-    lock.release()
+    await lock.release()
     t.equal(await store.get('s-1'), undefined)
     t.same(ids(await store.removeSilentSince(clock.nowMs - TIMEOUT_MS, 100)), ['s-1'])
   })
@@ -302,12 +302,12 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     await Promise.all([1, 2, 3].map(async (number) => {
       const lock = await store.lock('any')
       order.push(number)
-      lock.release()
+      await lock.release()
     }))
     t.same(order, [1, 2, 3])
     const held = await store.lock('any')
     await t.rejects(store.lock('any', { maxWaiting: 0 }), refusal('TURN_QUEUE_FULL'))
-    held.release()
+    await held.release()
   })
 
   t.test('close waits for the changes under way, can be called twice, and refuses what comes after', async (t) => {

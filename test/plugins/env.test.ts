@@ -6,6 +6,8 @@ import { Config, type Environment } from '../../src/config.ts'
 const DEFAULTS: Config = {
   HOST: '127.0.0.1',
   PORT: 8000,
+  SESSION_STORE: 'csv',
+  DATABASE_POOL_SIZE: 10,
   SESSIONS_CSV_PATH: 'sessions.csv',
   SESSIONS_FSYNC: 'always',
   SESSION_TIMEOUT_MINUTES: 60,
@@ -48,6 +50,10 @@ test('every setting can be set', async t => {
   const variables = {
     HOST: '::',
     PORT: '0',
+    SESSION_STORE: 'postgres',
+    DATABASE_URL: 'postgresql://u:p@db.example:5432/holdline?sslmode=verify-full',
+    DATABASE_POOL_SIZE: '20',
+    REDIS_URL: 'rediss://:p@redis.example:6379/1',
     SESSIONS_CSV_PATH: '/data/a b.csv',
     SESSIONS_FSYNC: 'never',
     SESSION_TIMEOUT_MINUTES: '0.5',

@@ -7,7 +7,7 @@ import { ApiDocument, type PlacedOperation } from '../fixtures/api-document.ts'
 import { startApp } from '../fixtures/app.ts'
 
 /** What only ends a start, and what says that there is no such route. */
-const NOT_OF_A_ROUTE = ['SETTING_INVALID', 'FILE_LOCKED', 'FILE_INVALID', 'ROUTE_NOT_FOUND', 'REQUEST_TIMED_OUT', 'HEADERS_TOO_LARGE']
+const NOT_OF_A_ROUTE = ['SETTING_INVALID', 'FILE_LOCKED', 'FILE_INVALID', 'STORE_UNREACHABLE', 'ROUTE_NOT_FOUND', 'REQUEST_TIMED_OUT', 'HEADERS_TOO_LARGE']
 
 t.test('the document is valid OpenAPI 3.1, and anybody may read it', async t => {
   const service = await startApp(t, { env: { API_KEY: 'k' } })

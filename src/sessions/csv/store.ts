@@ -79,6 +79,14 @@ export class CsvSessionStore implements SessionStore {
     return this.#table.findByUser(userId, platform)
   }
 
+  async findLatest (userIds: readonly string[], platform: string): Promise<Session | undefined> {
+    for (const userId of userIds) {
+      const [latest] = this.#table.findByUser(userId, platform)
+      if (latest !== undefined) return latest
+    }
+    return undefined
+  }
+
   async findThreads (threadIds: readonly string[]): Promise<Set<string>> {
     return this.#table.findThreads(threadIds)
   }
@@ -122,7 +130,14 @@ export class CsvSessionStore implements SessionStore {
   }
 
   async lock (sessionId: string, options?: LockOptions): Promise<SessionLock> {
-    return await this.#turns.lock(sessionId, options)
+    const { release } = await this.#turns.lock(sessionId, options)
+    const session = this.#state.name === 'open' ? this.#table.get(sessionId) : undefined
+    return { session, lease: undefined, release: async () => { release() } }
+  }
+
+  /** There is no other process. */
+  async interrupt (): Promise<boolean> {
+    return false
   }
 
   /** Reads are served until the last change under way is saved. */

@@ -1,0 +1,20 @@
+/** Sessions, with the columns of the session file; `json`, unlike `jsonb`, keeps a text as it was written. */
+export const SESSIONS = `
+CREATE TABLE holdline.sessions (
+  session_id text COLLATE "C" PRIMARY KEY,
+  user_id text COLLATE "C" NOT NULL,
+  platform text COLLATE "C" NOT NULL,
+  thread_id text COLLATE "C" NOT NULL,
+  created_at timestamptz(3) NOT NULL,
+  last_activity timestamptz(3) NOT NULL,
+  pending_approval json,
+  metadata json NOT NULL DEFAULT '{}',
+  extra json NOT NULL DEFAULT '{}',
+  asked_at timestamptz(3),
+  revision integer NOT NULL DEFAULT 1
+);
+CREATE INDEX sessions_by_user ON holdline.sessions (user_id, platform, last_activity DESC);
+CREATE INDEX sessions_by_thread ON holdline.sessions (thread_id);
+CREATE INDEX sessions_by_activity ON holdline.sessions (last_activity, session_id);
+CREATE INDEX sessions_by_question ON holdline.sessions (asked_at) WHERE pending_approval IS NOT NULL;
+`
