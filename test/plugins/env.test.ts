@@ -96,6 +96,7 @@ test('every setting can be set', async t => {
   t.strictSame(await readConfig(t, variables), {
     ...variables,
     PORT: 0,
+    DATABASE_POOL_SIZE: 20,
     SESSION_TIMEOUT_MINUTES: 0.5,
     CLEANUP_INTERVAL_MINUTES: 35_790,
     KEEP_CONVERSATIONS: true,
@@ -131,6 +132,10 @@ test('a value that a setting may not have ends the start, naming the setting', a
   const refused: Array<[keyof Config, string[]]> = [
     ['HOST', ['', 'a b']],
     ['PORT', ['abc', '-1', '65536', '1.5', 'true', '', 'Infinity']],
+    ['SESSION_STORE', ['', 'sqlite', 'CSV']],
+    ['DATABASE_URL', ['', 'db.example', 'http://db.example', 'postgres://']],
+    ['DATABASE_POOL_SIZE', ['1', '1.5', '1001', '']],
+    ['REDIS_URL', ['', 'redis.example', 'http://redis.example', 'redis://']],
     ['SESSIONS_CSV_PATH', ['']],
     ['SESSIONS_FSYNC', ['sometimes', 'ALWAYS', 'true']],
     ['SESSION_TIMEOUT_MINUTES', ['0', '-1', 'NaN', 'Infinity', '1e400', '52560001', '1 h']],
