@@ -2,14 +2,17 @@ import { Agent, request } from 'node:http'
 import { measureTurns, readLoad } from './measure.ts'
 
 // The clients, in a process of their own, so that their work is not the server's.
-const [url = '', ...load] = process.argv.slice(2)
+const [addresses = '', ...load] = process.argv.slice(2)
+// Several replicas are asked in turn, as a balancer would.
+const urls = addresses.split(',')
+let asked = 0
 const agent = new Agent({ keepAlive: true })
 
 function turn (person: string): Promise<void> {
   const body = JSON.stringify({ user_id: person, message: 'Hello' })
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-    request(`${url}/api/chat`, { method: 'POST', agent, headers }, response => {
+    request(`${urls[asked++ % urls.length]}/api/chat`, { method: 'POST', agent, headers }, response => {
       response.resume().on('end', () => {
         if (response.statusCode === 200) resolve()
         else reject(new Error(`The service answered ${response.statusCode}`))

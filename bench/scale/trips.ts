@@ -1,0 +1,43 @@
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { connect } from 'node:net'
+import type { PostgresServer } from '../../test/fixtures/postgres.ts'
+
+/** What one turn asked of the server. */
+export interface Trips {
+  /** Statements of Postgres, or commands of Redis, without those of a transaction's frame. */
+  readonly own: number
+  /** Those of LangGraph's checkpointer. */
+  readonly conversation: number
+}
+
+/** Statements that a turn costs, of a server that logs all of them; `talk` has `turns` turns run. */
+export async function countStatements (server: PostgresServer, turns: number, talk: () => Promise<void>): Promise<Trips & { readonly texts: readonly string[] }> {
+  const lines: string[] = []
+  server.onLog = text => { lines.push(...text.split('\n')) }
+  await talk()
+  server.onLog = () => {}
+  const texts = lines.map(line => /(?:statement|execute [^:]*): (.*)$/.exec(line)?.[1] ?? '').filter(text => text !== '' && !isFrame(text))
+  const conversation = texts.filter(text => text.includes('checkpoint')).length
+  return { own: (texts.length - conversation) / turns, conversation: conversation / turns, texts }
+}
+
+/** A beat of the replica is no turn's; the frame of a transaction goes with what it holds. */
+function isFrame (text: string): boolean {
+  return /^(BEGIN|COMMIT|ROLLBACK|LISTEN|SELECT 1\b|SELECT pg_notify\('holdline', 'ping)/i.test(text)
+}
+
+/** Commands that a turn costs, as MONITOR shows them; those within a script are the script's. */
+export async function countCommands (port: number, turns: number, talk: () => Promise<void>): Promise<Trips> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  const lines: string[] = []
+  createInterface(socket).on('line', line => { lines.push(line) })
+  socket.write('MONITOR\r\n')
+  await once(socket, 'data')
+  await talk()
+  socket.destroy()
+  const commands = lines.filter(line => line.includes('"') && !line.includes(' lua] '))
+  const conversation = commands.filter(line => /\{holdline\}:(thread|notes)/.test(line)).length
+  return { own: (commands.length - conversation) / turns, conversation: conversation / turns }
+}
