@@ -11,8 +11,13 @@ export interface Trips {
   readonly conversation: number
 }
 
+interface CountedStatements extends Trips {
+  /** All of them, as the server saw them. */
+  readonly texts: readonly string[]
+}
+
 /** Statements that a turn costs, of a server that logs all of them; `talk` has `turns` turns run. */
-export async function countStatements (server: PostgresServer, turns: number, talk: () => Promise<void>): Promise<Trips & { readonly texts: readonly string[] }> {
+export async function countStatements (server: PostgresServer, turns: number, talk: () => Promise<void>): Promise<CountedStatements> {
   const lines: string[] = []
   server.onLog = text => { lines.push(...text.split('\n')) }
   await talk()
