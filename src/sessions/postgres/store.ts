@@ -16,7 +16,7 @@ import { SessionWrites } from './writes.ts'
 
 /** What a store is opened with. The pool and the turns are not its own: it closes neither. */
 export interface PostgresSessionStoreOptions {
-  readonly pool: PostgresPool
+  readonly pool: Pick<PostgresPool, 'query' | 'status'>
   readonly turns: TurnQueue
   /** A session silent for longer has expired. */
   readonly timeoutMs: number
