@@ -44,12 +44,17 @@ t.test('who follows a topic is woken at each notification of it, and of no other
   t.equal(setup.events.isHearing, true)
   const wakes: string[] = []
   const { opened, open } = makeGate()
+  const { opened: heardB, open: hearB } = makeGate()
   setup.events.subscribe('a', () => { wakes.push('a') })
-  const unfollow = setup.events.subscribe('b', () => { wakes.push('b') })
+  const unfollow = setup.events.subscribe('b', () => {
+    wakes.push('b')
+    hearB()
+  })
   setup.events.subscribe('c', open)
   await notify(setup, 'a')
   await notify(setup, 'other')
   await notify(setup, 'b')
+  await heardB
   unfollow()
   await notify(setup, 'b')
   await notify(setup, 'a')
@@ -129,6 +134,9 @@ t.test('a connection over which nothing comes any more is found out, and replace
 
 t.test('a server that is away at the start is heard when it comes', async t => {
   await server.stop()
+  // Nothing else does.
+  const alive = setInterval(() => {}, LONG_MS)
+  t.after(() => { clearInterval(alive) })
   const setup = await setUp(t, { pollMs: 1 })
   t.equal(setup.events.isHearing, false)
   const { opened, open } = makeGate()
