@@ -5,7 +5,7 @@ import type { Log } from '../log.ts'
 import { describeClient } from './client-options.ts'
 import { RedisClock } from './clock.ts'
 import { CountedRedis } from './counted-redis.ts'
-import { explainRedisError, isHopeless, isReply, refusesWrites } from './errors.ts'
+import { explainRedisError, isHopeless, isTimeout, isUnknownScript, isUnsent, refusesWrites } from './errors.ts'
 import { RedisHealth } from './health.ts'
 
 /** What all keys begin with: one hash tag, so that a script may see them all. */
@@ -95,7 +95,7 @@ export class RedisConnection {
       this.#health.noteSuccess()
       return result
     } catch (error) {
-      if (refusesWrites(error) || !isReply(error)) this.#health.noteRefusal(error)
+      if (refusesWrites(error) || isTimeout(error)) this.#health.noteRefusal(error)
       throw error
     }
   }
@@ -114,6 +114,7 @@ export class RedisConnection {
 
   /** Whether changes can be saved, by what was found last. */
   status (): { readonly canSave: boolean, readonly reason?: string } {
+    if (this.#client.status !== 'ready') this.#health.noteDown()
     return this.#health.status()
   }
 
@@ -138,8 +139,9 @@ export class RedisConnection {
     try {
       return await this.#send(lua, args)
     } catch (error) {
-      // Somebody emptied the server's cache of scripts: nothing was carried out.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+      if (!isUnsent(error) && !isUnknownScript(error)) throw error
+      // Nothing was carried out: the connection was about to close, or somebody emptied the server's cache of scripts.
+      if (isUnsent(error)) await this.#whenReady(this.#options.commandTimeoutMs)
       return await this.#client.eval(lua, 1, KEY_PREFIX, ...args)
     }
   }

@@ -53,9 +53,19 @@ export function isHopeless (error: unknown): boolean {
   return HOPELESS.has(readReply(error) ?? '') || (error instanceof Error && isOfTls(error))
 }
 
-/** Whether the server said so itself: it is there, whatever else it said. */
-export function isReply (error: unknown): boolean {
-  return error instanceof ReplyError
+/** Whether the server did not answer in time, though it is connected. */
+export function isTimeout (error: unknown): boolean {
+  return error instanceof Error && error.message === 'Command timed out'
+}
+
+/** Whether a command was never sent. */
+export function isUnsent (error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Stream isn't writeable")
+}
+
+/** Whether the server does not know a script by its hash. */
+export function isUnknownScript (error: unknown): boolean {
+  return readReply(error) === 'NOSCRIPT'
 }
 
 /** What went wrong, in words for an operator that go on after "Redis: "; no address, no key, no content. */
@@ -73,7 +83,7 @@ export function explainRedisError (error: unknown): string {
 
 /** The word in capitals that an answer of the server begins with. */
 function readReply (error: unknown): string | undefined {
-  return error instanceof Error && isReply(error) ? /^[A-Z][A-Z0-9]*/.exec(error.message)?.[0] ?? 'ERR' : undefined
+  return error instanceof Error && error instanceof ReplyError ? /^[A-Z][A-Z0-9]*/.exec(error.message)?.[0] ?? 'ERR' : undefined
 }
 
 function isOfTls (error: Error): boolean {

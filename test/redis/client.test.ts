@@ -79,8 +79,10 @@ t.test('a server that stops is told by the status, fails commands soon, and is f
   const { connection, log } = makeConnection(t, server.addressOf(0), { commandTimeoutMs: 300 })
   await connection.open()
   await connection.run(WRITE, 'kept')
+  const isLost = once(connection.client, 'close')
   await server.stop('SIGKILL')
   await t.rejects(connection.run(WRITE, 'lost'))
+  await isLost
   t.match(connection.status(), { canSave: false, reason: /^Redis: / })
   await t.rejects(connection.read(ECHO, 'x'), { message: /closed/ })
   const isBack = log.waitFor('Redis is there')
@@ -96,7 +98,7 @@ t.test('a command of a moment without connection is sent as soon as there is one
   const { connection } = makeConnection(t, server.addressOf(0))
   await connection.open()
   const isLost = once(connection.client, 'close')
-  await connection.client.client('KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {})
+  await connection.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no').catch(() => {})
   await isLost
   t.equal(connection.status().canSave, false)
   t.equal(await connection.run(WRITE, 'x'), 'OK')
