@@ -23,8 +23,14 @@ const CheckpointShape = Type.Object({
 /** Before this version of the format, tasks to be sent lay among the writes of the parent. */
 const SENDS_IN_CHECKPOINT = 4
 
+/** JSON, as bytes or as text. */
+type Stored = Uint8Array | string
+
 /** What of a checkpoint is kept apart from its lists. */
-export type StoredRow = Omit<CheckpointRow, 'seq' | 'lists'>
+export interface StoredRow extends Pick<CheckpointRow, 'threadId' | 'namespace' | 'checkpointId' | 'parentId'> {
+  readonly body: Stored | null
+  readonly metadata: Stored | null
+}
 
 /** A checkpoint with all that belongs to it, read at one instant and yet to be revived. */
 export interface StoredTuple<Ref extends ItemRef = number> {
@@ -37,7 +43,7 @@ export interface StoredTuple<Ref extends ItemRef = number> {
 /** A list whose items are remembered, or were read. */
 export interface StoredList<Ref extends ItemRef> extends PlacedList<Ref> {
   readonly channel: string
-  readonly values: ReadonlyMap<Ref, Buffer>
+  readonly values: ReadonlyMap<Ref, Stored>
 }
 
 /** A list of which some items are yet to be read. */
@@ -133,7 +139,7 @@ async function reviveCheckpoint (serde: Serde, { body }: StoredRow): Promise<Che
 }
 
 async function reviveItem<Ref extends ItemRef> (
-  serde: Serde, items: ThreadItems<Ref>, { ref, isRepeated }: MissingItem<Ref>, value: Buffer | undefined
+  serde: Serde, items: ThreadItems<Ref>, { ref, isRepeated }: MissingItem<Ref>, value: Stored | undefined
 ): Promise<unknown> {
   if (value === undefined) throw new TypeError('An item of a checkpoint is missing')
   const revived: unknown = await serde.loadsTyped('json', value)
