@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import t from 'tap'
+import { NO_REDIS } from '../../fixtures/redis.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -17,7 +18,7 @@ const Report = Type.Object({
   }))
 })
 
-t.test('LangGraph\'s own suite for checkpointers passes: with and without the memory, and through the file of the conversations', async t => {
+t.test('LangGraph\'s own suite for checkpointers passes: with and without the memory, through the file of the conversations, and in Redis', async t => {
   // The suite is written for vitest, whose command line is the way to run it that its authors take.
   const args = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'test/fixtures/vitest.config.ts', '--reporter=json']
   const { NODE_OPTIONS: _, ...env } = process.env
@@ -30,7 +31,7 @@ t.test('LangGraph\'s own suite for checkpointers passes: with and without the me
   t.same(results.filter(({ status }) => status !== 'passed'), [], 'none failed, none was left out')
   t.equal(code, 0)
   t.equal(results.length, numTotalTests)
-  for (const name of ['with its memory', 'without its memory', 'in the file of the conversations']) {
+  for (const name of ['with its memory', 'without its memory', 'in the file of the conversations', ...(NO_REDIS === false ? ['in Redis'] : [])]) {
     const own = results.filter(({ fullName }) => fullName.startsWith(name))
     for (const part of ['put', 'putWrites', 'getTuple', 'list', 'deleteThread', 'getDeltaChannelHistory']) {
       t.ok(own.some(({ fullName }) => fullName.includes(`${name}#${part}`)), `${part} ${name}`)
