@@ -18,7 +18,7 @@ t.test('a CSV store is a session store', async (t) => {
   })
 })
 
-t.test('a change shows in no read before it is on the disk', async (t) => {
+t.test('a change shows in no read before it is saved', async (t) => {
   const store = new CsvSessionStore({ ...base, path: join(makeFolder(t), 'sessions.csv'), log: makeLog() })
   t.after(() => store.close())
   await store.open()
