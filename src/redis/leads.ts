@@ -24,8 +24,8 @@ export class RedisLeads {
     this.#connection = connection
   }
 
-  /** Whether it is this one. */
-  async lead (task: string, forMs: number): Promise<boolean> {
+  /** Whether it is this one. It stays it for as long as it asks again in time. */
+  async take (task: string, forMs: number): Promise<boolean> {
     return await this.#connection.run(LEAD, `${KEY_PREFIX}lead:${task}`, this.#owner, Math.ceil(forMs)) === 1
   }
 }

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { explainRedisError } from './errors.ts'
@@ -9,6 +8,12 @@ const MIN_VERSION = 7
 /** By name, as in INFO or CONFIG; undefined is what cannot be told. */
 type Facts = ReadonlyMap<string, string>
 
+/** What is asked of a server. */
+export interface ServerToCheck {
+  info (): Promise<string>
+  config (subcommand: 'GET', ...names: string[]): Promise<string[]>
+}
+
 const ASKED = ['appendfsync', 'no-appendfsync-on-rewrite', 'save']
 
 /**
@@ -18,7 +23,7 @@ const ASKED = ['appendfsync', 'no-appendfsync-on-rewrite', 'save']
  *
  * @throws ServiceError SETTING_INVALID for one that cannot keep them at all: too old, a replica, a node of a cluster.
  */
-export async function checkServer (client: Redis, log: Log): Promise<void> {
+export async function checkServer (client: ServerToCheck, log: Log): Promise<void> {
   let facts: Facts
   try {
     facts = new Map([...parseInfo(await client.info()), ...await readConfig(client)])
@@ -69,7 +74,7 @@ function parseInfo (text: string): Array<[string, string]> {
 }
 
 /** Servers that others operate often forbid it: then nothing is known. */
-async function readConfig (client: Redis): Promise<Array<[string, string]>> {
+async function readConfig (client: ServerToCheck): Promise<Array<[string, string]>> {
   try {
     const words = await client.config('GET', ...ASKED)
     return words.flatMap((word, index) => index % 2 === 0 ? [[word, words[index + 1] ?? '']] : [])
