@@ -1,5 +1,6 @@
 import t from 'tap'
 import { RedisConnection } from '../../../src/redis/client.ts'
+import { UNOBSERVED } from '../../../src/sessions/csv/observed-files.ts'
 import { RedisSessionStore } from '../../../src/sessions/redis/store.ts'
 import { testSessionStore } from '../../contract/session-store.ts'
 import { makeLog } from '../../fixtures/sessions.ts'
@@ -14,6 +15,6 @@ t.test('a Redis store is a session store', { skip: NO_REDIS }, async t => {
   await connection.open()
   testSessionStore(t, async (_t, settings) => {
     await connection.client.flushdb()
-    return () => new RedisSessionStore({ connection, turns: makeTurns(connection), log, observer: { saved () {}, refused () {}, synced () {}, rewrote () {} }, ...settings })
+    return () => new RedisSessionStore({ connection, turns: makeTurns(connection), log, observer: UNOBSERVED, ...settings })
   })
 })
