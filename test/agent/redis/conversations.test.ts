@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { AIMessage } from '@langchain/core/messages'
 import { interrupt, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
+import { context } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import t, { type Test } from 'tap'
 import type { AgentEvent, Decision } from '../../../src/agent/agent.ts'
 import type { Conversations } from '../../../src/agent/conversations.ts'
@@ -8,7 +11,7 @@ import { LangGraphAgent } from '../../../src/agent/langgraph.ts'
 import { openRedisConversations } from '../../../src/agent/redis/open.ts'
 import type { RedisConnection, RedisConnectionOptions } from '../../../src/redis/client.ts'
 import { runUnderLease } from '../../../src/turn-lease.ts'
-import { makeMessages, putValues, readValues, threadConfig } from '../../fixtures/checkpoints.ts'
+import { listTuples, makeMessages, putValues, readValues, threadConfig } from '../../fixtures/checkpoints.ts'
 import { NO_REDIS, RedisServer } from '../../fixtures/redis.ts'
 import { connectRedis, listKeys, makeLease } from '../../fixtures/redis-conversations.ts'
 
@@ -111,6 +114,33 @@ t.test('conversations in Redis', { skip: NO_REDIS }, async t => {
     for (const { lastWriteMs } of listed) t.ok(Math.abs(lastWriteMs - connection.clock.now()) < 10_000)
     t.same((await threads.listThreads('a', 2)).map(({ threadId }) => threadId), ['b', 'c'])
     t.same(await threads.listThreads('é', 2), [])
+  })
+
+  t.test('each write is a span of the trace that it belongs to', async t => {
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    const exporter = new InMemorySpanExporter()
+    const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+    t.after(() => provider.shutdown())
+    const tracer = provider.getTracer('test')
+    const connection = await connectRedis(t, server)
+    const { checkpointer } = await openRedisConversations({ connection, now: connection.clock.now, tracer })
+    await tracer.startActiveSpan('around', async span => {
+      const config = await putValues(checkpointer, { n: 1 })
+      await checkpointer.putWrites(config, [['a', 1]], 'task')
+      await checkpointer.getTuple(config)
+      span.end()
+    })
+    t.same(exporter.getFinishedSpans().map(({ name }) => name), ['conversation write', 'conversation write', 'around'])
+  })
+
+  t.test('the checkpoints of all threads are listed in the order of the puts, whichever replica made them', async t => {
+    const [first, second] = [await openReplica(t, server), await openReplica(t, server)]
+    for (const [n, { threads }] of [first, second, first, second].entries()) {
+      await putValues(threads.checkpointer, { n }, threadConfig(n % 3 === 0 ? 'b' : 'a'))
+    }
+    const listed = await listTuples(first.threads.checkpointer.list({ configurable: {} }))
+    t.same(listed.map(tuple => tuple.checkpoint.channel_values.n), [3, 2, 1, 0])
+    await first.threads.close()
   })
 
   t.test('a turn that was taken over writes nothing any more, and the successor\'s thread stays as it is', async t => {
