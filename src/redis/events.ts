@@ -1,6 +1,5 @@
-import type { Redis } from 'ioredis'
+import { ReplyError, type Redis } from 'ioredis'
 import type { Log } from '../log.ts'
-import { isReply } from './errors.ts'
 import { EVENTS_CHANNEL } from './turn-scripts.ts'
 
 /** How often those who follow something look by themselves while nothing tells them. */
@@ -87,7 +86,7 @@ export class RedisEvents {
       await this.#line.subscribe(EVENTS_CHANNEL)
     } catch (error) {
       // A server that refuses (its user may use no channels) is not asked again before the next connection: polling does.
-      if (isReply(error)) this.#log.warn({ err: error }, 'Redis: news between replicas do not come: they are looked for every 100 ms, which costs more')
+      if (error instanceof ReplyError) this.#log.warn({ err: error }, 'Redis: news between replicas do not come: they are looked for every 100 ms, which costs more')
       return
     }
     if (this.#poll === undefined || this.#isClosed) return

@@ -66,7 +66,8 @@ return find_place(ARGV[1], ARGV[2])
  */
 export const RELEASE_TURN = `${QUEUE_LUA}
 local session, lease = ARGV[1], ARGV[2]
-local was_first = find_first(session) == lease
+-- also where it has ended already, and nobody has noticed
+local was_first = redis.call('LINDEX', turns_of(session), 0) == lease or find_first(session) == lease
 local was_asked = redis.call('HEXISTS', key_of(lease), 'cancel') == 1
 redis.call('LREM', turns_of(session), 1, lease)
 redis.call('DEL', key_of(lease))
