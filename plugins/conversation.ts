@@ -44,6 +44,7 @@ async function conversation (
   // preClose, not onClose: the server still listens, so that those who come too late are told so.
   fastify.addHook('preClose', async function drainTurns () {
     await instance.drain(drainMs, stopMs)
+    turnDesk.stop()
   })
 }
 

@@ -1,14 +1,17 @@
 import fastifyRateLimit, { type FastifyRateLimitStore, type FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Engine } from '../src/engine.ts'
 import { ServiceError } from '../src/errors.ts'
 import { findPerson } from '../src/person.ts'
+import type { Session } from '../src/sessions/session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Whom limits of clients count: the API key, or the address where none is needed. */
     readonly countedClient: string
+    /** The session that the request names, where it had to be looked for to tell who speaks. */
+    foundSession: Session | undefined
   }
 }
 
@@ -25,21 +28,38 @@ const WINDOW_MS = 60_000
 type Limiter = ReturnType<FastifyInstance['createRateLimit']>
 type Count = Exclude<Awaited<ReturnType<Limiter>>, { isAllowed: true }>
 
-/** Refuses with RATE_LIMITED who asks too often; other answers tell, in `x-ratelimit-*`, what is left of the limit that is nearest. */
+/**
+ * Refuses with RATE_LIMITED who asks too often; other answers tell, in `x-ratelimit-*`, what is left of the limit that is nearest.
+ *
+ * *Promise.* Nobody passes uncounted: while requests cannot be counted they are refused with STORE_UNAVAILABLE, save those that are answered under
+ * pressure, too: what is wanted then is to see, and to stop, what goes on.
+ */
 async function rateLimit (fastify: FastifyInstance, { maxOfPerson, maxOfClient }: RateLimitOptions): Promise<void> {
   const { engine, sessionStore } = fastify
   fastify.decorateRequest('countedClient', { getter () { return this.clientId === '' ? this.network : this.clientId } })
+  fastify.decorateRequest('foundSession', undefined)
   await fastify.register(fastifyRateLimit, { global: false, store: makeStore(engine) })
 
   if (maxOfClient > 0) {
     const count = fastify.createRateLimit({ max: maxOfClient, timeWindow: WINDOW_MS, keyGenerator: ({ countedClient }) => `client ${countedClient}` })
     fastify.addHook('onRequest', async function limitClient (request, reply) {
-      if (request.routeOptions.config.scope !== 'open') admit(await count(request), reply)
+      const { scope, answersUnderPressure } = request.routeOptions.config
+      if (scope === 'open') return
+      try {
+        admit(await count(request), reply)
+      } catch (error) {
+        const isUncounted = error instanceof ServiceError && error.code === 'STORE_UNAVAILABLE'
+        if (!isUncounted || answersUnderPressure !== true) throw error
+      }
     })
   }
 
   if (maxOfPerson > 0) {
-    const keyGenerator = async ({ body }: { readonly body: unknown }): Promise<string> => `person ${await findPerson(sessionStore, readClaim(body))}`
+    const keyGenerator = async (request: FastifyRequest): Promise<string> => {
+      const { person, session } = await findPerson(sessionStore, readClaim(request.body))
+      request.foundSession = session
+      return `person ${person}`
+    }
     const count = fastify.createRateLimit({ max: maxOfPerson, timeWindow: WINDOW_MS, keyGenerator })
     // Not before: only what is valid says who speaks.
     fastify.addHook('preHandler', async function limitPerson (request, reply) {
@@ -77,7 +97,7 @@ function makeStore (engine: Engine): FastifyRateLimitStoreCtor {
       const [kind = ''] = key.split(' ', 1)
       engine.count(kind, key, windowMs).then(
         ({ count, leftMs }) => { callback(null, { current: count, ttl: leftMs }) },
-        (error: unknown) => { callback(error instanceof Error ? error : new Error(String(error))) })
+        (cause: unknown) => { callback(cause instanceof ServiceError ? cause : new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: 5 })) })
     }
 
     child (): EngineStore {

@@ -22,16 +22,19 @@ async function sessionCleanup (fastify: FastifyInstance, { intervalMs, ...option
   let inFlight: Promise<unknown> = Promise.resolve()
 
   async function sweepOnce (): Promise<void> {
+    // Another one of the replicas does it; if that dies, this one is asked again and does.
     if (!await engine.lead(JOB_ID, intervalMs)) return
     const startedMs = performance.now()
-    const run = sweep.run().then(report => {
-      metrics.sweeps.swept(report, performance.now() - startedMs)
-      log.debug(report, 'Swept')
-    })
+    const report = await sweep.run()
+    metrics.sweeps.swept(report, performance.now() - startedMs)
+    log.debug(report, 'Swept')
+  }
+  async function sweepInFlight (): Promise<void> {
+    const run = sweepOnce()
     inFlight = Promise.allSettled([inFlight, run])
     await run
   }
-  const task = new AsyncTask(JOB_ID, sweepOnce, function logFailure (error) {
+  const task = new AsyncTask(JOB_ID, sweepInFlight, function logFailure (error) {
     metrics.sweeps.failed()
     log.error({ err: error }, 'The sweep failed; the next one tries again')
   })

@@ -57,7 +57,8 @@ const approve: FastifyPluginAsyncTypebox = async function approve (fastify) {
       verdict: readVerdict(body),
       platform: body.platform,
       metadata: body.user_profile === undefined ? undefined : { user_profile: body.user_profile },
-      approvalId: body.approval_id
+      approvalId: body.approval_id,
+      found: request.foundSession
     }
     return await answerTurn(fastify.turnDesk, request, reply, {
       route: 'approve',

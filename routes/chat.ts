@@ -43,7 +43,8 @@ const chat: FastifyPluginAsyncTypebox = async function chat (fastify) {
       platform: body.platform,
       metadata: body.metadata,
       sessionId: body.session_id,
-      approvalId: body.approval_id
+      approvalId: body.approval_id,
+      found: request.foundSession
     }
     return await answerTurn(fastify.turnDesk, request, reply, {
       route: 'chat',

@@ -14,7 +14,7 @@ const Health = Type.Object({
   status: Type.Union([Type.Literal('healthy'), Type.Literal('degraded')]),
   reason: Type.Optional(Type.String({ description: 'Why it is degraded' })),
   timestamp: Type.String({ description: 'ISO 8601, UTC' }),
-  active_sessions: Type.Integer(),
+  active_sessions: Type.Optional(Type.Integer({ description: 'Missing while they cannot be counted' })),
   uptime_seconds: Type.Number(),
   version: Type.String(),
   store: Type.Object({ type: Type.String(), can_save: Type.Boolean() }),
@@ -83,6 +83,13 @@ const readyConfig = {
   }
 } as const
 
+/** Whoever asks a database that has gone may wait for long; those who watch a service do not. */
+const PATIENCE_MS = 1000
+const UNREADABLE = 'sessions cannot be read'
+
+/** The id of no session. */
+const NOBODY = ''
+
 /** For those who balance by it: what is degraded may be well again by then. */
 const RETRY_SECONDS = 5
 
@@ -92,16 +99,17 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
   const startedAtMs = now()
 
   fastify.get('/health', { schema: healthSchema, config: healthConfig }, async function tellHealth (_request, reply) {
+    const count = await readInTime(store.count().then(({ count }) => count))
     const sessions = store.status()
     const conversations = agent.status()
-    const reason = explain(sessions, conversations)
+    const reason = explain(sessions, conversations) ?? (count === 'failed' ? UNREADABLE : undefined)
     reply.header('cache-control', 'no-store')
     if (reason !== undefined) reply.code(503).header('retry-after', RETRY_SECONDS)
     return {
       status: reason === undefined ? 'healthy' as const : 'degraded' as const,
       ...(reason !== undefined && { reason }),
       timestamp: new Date(now()).toISOString(),
-      active_sessions: (await store.count()).count,
+      ...(typeof count === 'number' && { active_sessions: count }),
       uptime_seconds: Math.round((now() - startedAtMs) / 1000),
       version,
       store: { type: sessions.kind, can_save: sessions.canSave },
@@ -115,15 +123,23 @@ const health: FastifyPluginAsyncTypebox<HealthOptions> = async function health (
   })
 
   fastify.get('/health/ready', { schema: readySchema, config: readyConfig }, async function tellReady (_request, reply) {
+    const found = await readInTime(store.get(NOBODY))
     const sessions = store.status()
     const conversations = agent.status()
-    const canSave = sessions.canSave && conversations.canSave
-    const why = conversation.isDraining ? 'stopping' : canSave ? agent.unreachable() : explain(sessions, conversations)
+    const canSave = found === undefined && sessions.canSave && conversations.canSave
+    const why = conversation.isDraining ? 'stopping' : canSave ? agent.unreachable() : explain(sessions, conversations) ?? UNREADABLE
     reply.header('cache-control', 'no-store')
     if (why === undefined) return { status: 'ready' }
     reply.code(503).header('retry-after', RETRY_SECONDS)
     return { status: 'not ready', reason: why }
   })
+}
+
+/** Why something could not be read is the store's to tell. */
+async function readInTime<T> (reading: Promise<T>): Promise<T | 'failed' | 'late'> {
+  let timer: NodeJS.Timeout | undefined
+  const patience = new Promise<'late'>(resolve => { timer = setTimeout(resolve, PATIENCE_MS, 'late') })
+  return await Promise.race([reading.catch(() => 'failed' as const), patience]).finally(() => { clearTimeout(timer) })
 }
 
 /** What an operator has to look at, of sessions that are saved with a delay too; undefined if there is nothing. */

@@ -150,7 +150,7 @@ export const deleteSchema = {
 /** What `deleteSchema` has no place for. */
 export const deleteDocumentation: RouteDocumentation = {
   answers: { 200: { description: 'It has ended', examples: { deleted: { summary: 'It has ended', value: { status: 'deleted', session_id: sessionId } } } } },
-  errors: ['SESSION_NOT_FOUND', 'STORE_UNAVAILABLE', 'SERVICE_STOPPING']
+  errors: ['SESSION_NOT_FOUND', 'STORE_UNAVAILABLE', 'SERVICE_STOPPING', 'TURN_TAKEN_OVER']
 }
 
 /** `POST /api/sessions/{session_id}/cancel`. */

@@ -36,7 +36,9 @@ export async function answerTurn (
   if (wantsStream) reply.reserveStream()
   const lastEventId = headers['last-event-id'] ?? ''
   if (lastEventId !== '') {
-    const { turn, position } = desk.find(lastEventId, { clientId, userId: body.user_id, platform: body.platform, sessionId: body.session_id })
+    const { user_id: userId, platform, session_id: sessionId } = body
+    const follower = { clientId, userId, platform, sessionId, formatError: request.describeErrors() }
+    const { turn, position } = await desk.find(lastEventId, follower)
     return wantsStream ? reply.sendEvents(new TurnReader(turn.events, position)) : await sendAnswer(reply, turn, false)
   }
   // Nobody can ask for it again: nothing is kept of it.
@@ -74,7 +76,7 @@ async function sendStream (request: TurnRequest, reply: FastifyReply, turn: Know
   return reply.sendEvents(new TurnReader(turn.events, 0, isDone))
 }
 
-async function sendAnswer (reply: FastifyReply, turn: KnownTurn, isRepeat: boolean): Promise<FastifyReply> {
+async function sendAnswer (reply: FastifyReply, turn: Pick<KnownTurn, 'outcome' | 'isReplay'>, isRepeat: boolean): Promise<FastifyReply> {
   const answer = await turn.outcome
   if (isRepeat || turn.isReplay) reply.header('idempotency-replayed', 'true')
   return reply.type('application/json; charset=utf-8').send(answer)

@@ -1,6 +1,6 @@
 import { ServiceError } from './errors.ts'
 import { describePerson } from './person.ts'
-import { findSession } from './session-search.ts'
+import { checkOwner, findLatest, getSession, type NamedClaim } from './session-search.ts'
 import { SessionQueues, type Place } from './session-queue.ts'
 import { createSession, type Session } from './sessions/session.ts'
 import type { LockOptions, SessionStore } from './sessions/store.ts'
@@ -19,6 +19,8 @@ export interface ArrivalsOptions {
 export interface Arrival {
   /** The session that it found, if any; where one has ended and others wait for the next one, the turn may come to another. */
   readonly session: Session | undefined
+  /** What there was when it came, before any wait. */
+  readonly seen: Session | undefined
   readonly place: Promise<Place>
 }
 
@@ -26,13 +28,17 @@ export interface Arrival {
  * How messages come to the queues of sessions.
  *
  * *Promise.* Of one person, who came first finds, or makes, the session first, and joins its queue first; those who wait for a session that ends are
- * not overtaken by those who come after its end.
+ * not overtaken by those who come after its end. What is looked for is looked for once, unless others of the same person come at the same time.
+ *
+ * *Not promised.* Any order between those who come to different replicas, beyond that of the places that they got.
  */
 export class Arrivals {
   readonly #options: ArrivalsOptions
   readonly #queues: SessionQueues
   /** By person. */
   readonly #finding = new TurnLocks()
+  /** By the id of a session. */
+  readonly #naming = new TurnLocks()
 
   constructor (options: ArrivalsOptions) {
     this.#options = options
@@ -45,23 +51,37 @@ export class Arrivals {
   }
 
   /** Joins the queue of the session that a message is for, made if there is none. Throws SESSION_NOT_FOUND, APPROVAL_NOT_PENDING. */
-  async join (request: ChatRequest, options: LockOptions): Promise<Arrival> {
-    if (request.sessionId !== undefined) {
-      const session = await findSession(this.#options.store, request)
-      if (session === undefined) throw new ServiceError('SESSION_NOT_FOUND')
-      return { session, place: this.enter(session.sessionId, options) }
-    }
+  async join ({ sessionId, ...request }: ChatRequest, options: LockOptions): Promise<Arrival> {
+    if (sessionId !== undefined) return await this.joinNamed({ ...request, sessionId }, options)
+    const { store } = this.#options
     const person = describePerson(request)
+    // Others of the person's may still make the session: what there was for this one is to be seen now.
+    const seen = this.#finding.isHeld(person) ? findLatest(store, request) : undefined
+    seen?.catch(() => {})
     const finding = await this.#finding.lock(person)
     try {
-      const found = await findSession(this.#options.store, request)
+      const found = await findLatest(store, request)
+      const known = { session: found, seen: seen === undefined ? found : await seen }
       const ended = this.#queues.findEnded(person)
       // Those who wait are to come to another session of the person's first.
-      if (ended !== undefined && (found === undefined || !ended.hasMoved)) return { session: found, place: this.enter(ended.sessionId, options) }
+      if (ended !== undefined && (found === undefined || !ended.hasMoved)) return { ...known, place: this.enter(ended.sessionId, options) }
       const session = found ?? await this.#make(request)
-      return { session, place: this.enter(session.sessionId, options) }
+      return { ...known, session, place: this.enter(session.sessionId, options) }
     } finally {
       finding.release()
+    }
+  }
+
+  /** Joins the queue of the session that a request names. Throws SESSION_NOT_FOUND. */
+  async joinNamed (claim: NamedClaim, options: LockOptions): Promise<Arrival> {
+    const { sessionId } = claim
+    const naming = await this.#naming.lock(sessionId)
+    try {
+      const session = claim.found ?? await getSession(this.#options.store, sessionId)
+      checkOwner(session, claim)
+      return { session, seen: session, place: this.enter(sessionId, options) }
+    } finally {
+      naming.release()
     }
   }
 
@@ -84,7 +104,7 @@ export class Arrivals {
       const finding = await this.#finding.lock(person)
       let moved: Promise<void>
       try {
-        const next = await findSession(this.#options.store, request) ?? await this.#make(request)
+        const next = await findLatest(this.#options.store, request) ?? await this.#make(request)
         moved = place.moveTo(next.sessionId, options)
       } finally {
         finding.release()
@@ -94,7 +114,7 @@ export class Arrivals {
     }
   }
 
-  async #make ({ userId, platform = inferPlatform(userId), approvalId }: ChatRequest): Promise<Session> {
+  async #make ({ userId, platform = inferPlatform(userId), approvalId }: Pick<ChatRequest, 'userId' | 'platform' | 'approvalId'>): Promise<Session> {
     if (approvalId !== undefined) throw new ServiceError('APPROVAL_NOT_PENDING')
     const owner = normaliseUserId(userId, platform)
     const create = () => createSession({ ...this.#options, userId: owner, platform })

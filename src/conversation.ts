@@ -7,7 +7,7 @@ import { readPendingApproval } from './pending-approval.ts'
 import type { Reply } from './reply.ts'
 import { RunningTurns } from './running-turns.ts'
 import { SessionEnd, type SessionEndOptions } from './session-end.ts'
-import { findOwnedSession, findSession, getSession } from './session-search.ts'
+import { getSession } from './session-search.ts'
 import type { Place } from './session-queue.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import type { Session } from './sessions/session.ts'
@@ -15,7 +15,7 @@ import type { LockOptions } from './sessions/store.ts'
 import type { ChatRequest, DecisionRequest } from './turn-request.ts'
 import { UNOBSERVED, type TurnObserver, type TurnRoute } from './turn-observer.ts'
 import { TurnRecord } from './turn-record.ts'
-import { runUnderLease } from './turn-lease.ts'
+import { findLoss, runUnderLease, type TurnLease } from './turn-lease.ts'
 import type { TurnSlots } from './turn-slots.ts'
 import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { Turn, type TurnOptions } from './turn.ts'
@@ -95,13 +95,13 @@ export class Conversation {
       // Refused before a session is made for it: what is too large alone is too large merged.
       mergeMetadata({}, request.metadata)
       const { message: text, metadata, approvalId } = request
-      // Before any wait: a question that is asked while the message waits is not what it answers.
-      const askedBefore = readPendingApproval((await findSession(this.#options.store, request))?.pendingApproval ?? null)
-      const { session: known, place } = await this.#arrivals.join(request, this.#describeWait(asker.watch))
+      const { session: known, seen, place } = await this.#arrivals.join(request, this.#describeWait(asker.watch))
+      // A question that is asked while the message waits is not what it answers.
+      const askedBefore = readPendingApproval(seen?.pendingApproval ?? null)
       // A session that ends while the message waits: a message that names it ends with it, any other one goes on with the next.
       const find = async (place: Place) => request.sessionId === undefined
         ? await this.#arrivals.find(place, request, { signal: this.#underWay.stopped })
-        : await getSession(this.#options.store, request.sessionId)
+        : place.takeSession() ?? await getSession(this.#options.store, request.sessionId)
       return await this.#takeTurn({ known, place, find }, asker, async (turn, current, place) => {
         if (NEW_COMMAND.test(text)) return await this.#sessionEnd.startAfresh(current, place, { metadata, key: asker.key, log: asker.log })
         return await turn.say({ text, metadata, approvalId, askedBefore })
@@ -110,13 +110,13 @@ export class Conversation {
   }
 
   /** Answers the question that a session waits with. Throws SESSION_NOT_FOUND, APPROVAL_*, DECISION_REFUSED: the question then stays as it was. */
-  async decide ({ userId, sessionId, verdict, platform, metadata, approvalId }: DecisionRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
+  async decide (request: DecisionRequest, log: Log, asker: TurnAsker = {}): Promise<Reply> {
     return await this.#record('approve', { log, ...asker }, async asker => {
-      const session = await findOwnedSession(this.#options.store, sessionId, userId, platform)
-      const askedBefore = readPendingApproval(session.pendingApproval)?.approval_id
-      const place = this.#arrivals.enter(sessionId, this.#describeWait(asker.watch))
-      const find = async (place: Place) => place.takeSession() ?? await getSession(this.#options.store, sessionId)
-      return await this.#takeTurn({ known: session, place, find }, asker, async turn => {
+      const { verdict, approvalId, metadata } = request
+      const { session: known, seen, place } = await this.#arrivals.joinNamed(request, this.#describeWait(asker.watch))
+      const askedBefore = readPendingApproval(seen?.pendingApproval ?? null)?.approval_id
+      const find = async (place: Place) => place.takeSession() ?? await getSession(this.#options.store, request.sessionId)
+      return await this.#takeTurn({ known, place, find }, asker, async turn => {
         return await turn.decide(verdict, approvalId ?? askedBefore, metadata)
       })
     })
@@ -137,7 +137,7 @@ export class Conversation {
       await getSession(this.#options.store, sessionId)
       const place = await this.#arrivals.enter(sessionId, { signal: this.#underWay.stopped })
       try {
-        const session = await getSession(this.#options.store, sessionId)
+        const session = place.takeSession() ?? await getSession(this.#options.store, sessionId)
         this.#arrivals.announceEnd(session, place)
         await runUnderLease(place.lease, async () => { await this.#sessionEnd.remove(session, log) })
       } finally {
@@ -169,17 +169,20 @@ export class Conversation {
     let { known } = waiting
     record.concern(known)
     let place: Place | undefined
+    let lease: TurnLease | undefined
     let isCancelled = false
     try {
       const held = place = await waiting.place
       const session = known = await waiting.find(held)
       record.concern(session)
-      const { lease } = held
+      lease = held.lease
       const stops = [this.#underWay.stopped, ...lease === undefined ? [] : [lease.signal]]
       const { sessionId } = session
       return await runUnderLease(lease, () => this.#running.run(sessionId, stops, async stopped => await slots.run(stopped, async () => {
         record.begin()
-        // After every wait. An agent that acts while nothing can be saved acts for an answer that nobody gets.
+        // After every wait.
+        held.lease?.check()
+        // An agent that acts while nothing can be saved acts for an answer that nobody gets.
         if (!store.status().canSave) throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 })
         if (!agent.status().canSave) throw new ServiceError('CONVERSATIONS_UNAVAILABLE', { retryAfterSeconds: 5 })
         return await runWithDeadline(agentTimeoutMs, stopped, async stop => {
@@ -187,12 +190,12 @@ export class Conversation {
         })
       })))
     } catch (error) {
-      const refusal = error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error })
+      const refusal = findLoss(lease) ?? (error instanceof ServiceError ? error : new ServiceError('INTERNAL', { cause: error }))
       isCancelled = refusal.code === 'TURN_CANCELLED'
       throw known === undefined ? refusal : refusal.withSession(known)
     } finally {
-      // Nobody waits for the next one to come in: the answer is saved.
-      place?.release(isCancelled)
+      // The caller does not wait for the next one to come in: the answer is saved.
+      if (place !== undefined) this.#underWay.add(place.release(isCancelled))
     }
   }
 

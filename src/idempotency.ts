@@ -1,4 +1,4 @@
-import { ServiceError } from './errors.ts'
+import { ServiceError, type SessionReference } from './errors.ts'
 import { KEY_LIFE_MS, type MessageKey } from './message-key.ts'
 import type { TurnRun } from './turn-run.ts'
 
@@ -69,6 +69,12 @@ export class KnownMessages {
       if (known.bodyHash !== bodyHash) throw new ServiceError('IDEMPOTENCY_KEY_REUSED')
       return { turn, isRepeat: true }
     }
+  }
+
+  /** Whose answer a key is known to have; undefined while its turn runs. */
+  findAnswered ({ hash }: MessageKey): SessionReference | undefined {
+    const entry = this.#entries.get(hash)
+    return entry?.endedAtMs === undefined ? undefined : entry.turn.session
   }
 
   /** Lets go of all answers of these sessions. */

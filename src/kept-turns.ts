@@ -15,17 +15,32 @@ export interface KeptTurnsOptions {
 /** What a turn takes beside its events: itself, its promises, its places in maps. */
 const TURN_BYTES = 2048
 
+/** A turn whose events are kept: one of this process, or what is known here of another's. */
+export type KeptTurn = Pick<TurnRun, 'events' | 'clientId' | 'session' | 'outcome' | 'isReplay'>
+
 /** A turn, and the position from which somebody wants to read on. */
 export interface Place {
-  readonly turn: TurnRun
+  readonly turn: KeptTurn
   readonly position: number
 }
 
-const EVENT_ID = /^([0-9a-f-]{36}):([1-9]\d{0,9})$/
+/** What the id of an event says. */
+export interface EventPlace {
+  readonly turnId: string
+  readonly position: number
+}
+
+const EVENT_ID = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([1-9]\d{0,9})$/
 
 /** The id of an event: it names the turn and the place in it. */
 export function formatEventId (turnId: string, position: number): string {
   return `${turnId}:${position}`
+}
+
+/** Undefined for what is no id of an event. */
+export function parseEventId (eventId: string): EventPlace | undefined {
+  const [, turnId, position] = EVENT_ID.exec(eventId) ?? []
+  return turnId === undefined ? undefined : { turnId, position: Number(position) }
 }
 
 /**
@@ -37,9 +52,9 @@ export function formatEventId (turnId: string, position: number): string {
 export class KeptTurns {
   readonly #options: KeptTurnsOptions
   /** Oldest first. */
-  readonly #running = new Map<string, TurnRun>()
+  readonly #running = new Map<string, KeptTurn>()
   /** The one that ended first is first. */
-  readonly #ended = new Map<string, { readonly turn: TurnRun, readonly endedAtMs: number }>()
+  readonly #ended = new Map<string, { readonly turn: KeptTurn, readonly endedAtMs: number }>()
   #bytes = 0
 
   constructor (options: KeptTurnsOptions) {
@@ -58,24 +73,24 @@ export class KeptTurns {
 
   /** Starts a turn and keeps its events. */
   start (begin: (events: TurnEvents) => TurnRun): TurnRun {
-    this.dropOld()
-    const { newId, maxTurnBytes: maxBytes } = this.#options
-    const id = newId()
-    const onChange = (bytes: number): void => { this.#grow(id, bytes) }
-    const turn = begin(new TurnEvents({ id, maxBytes, onChange }))
-    this.#running.set(id, turn)
-    this.#grow(id, TURN_BYTES)
-    const end = (): void => { this.#end(turn) }
-    turn.outcome.then(end, end)
-    return turn
+    return this.#keep(this.#options.newId(), begin)
   }
 
-  /** The turn that an event is of, if it is kept. */
-  find (eventId: string): Place | undefined {
+  /** Keeps what is known here of a turn that another process runs, unless it is kept already. */
+  adopt (turnId: string, begin: (events: TurnEvents) => KeptTurn): KeptTurn {
+    return this.find(turnId) ?? this.#keep(turnId, begin)
+  }
+
+  /** A turn, if it is kept. */
+  find (turnId: string): KeptTurn | undefined {
     this.dropOld()
-    const [, id = '', position] = EVENT_ID.exec(eventId) ?? []
-    const turn = this.#running.get(id) ?? this.#ended.get(id)?.turn
-    return turn === undefined ? undefined : { turn, position: Number(position) }
+    return this.#running.get(turnId) ?? this.#ended.get(turnId)?.turn
+  }
+
+  /** Lets go of one that has ended. */
+  discard (turnId: string): void {
+    const ended = this.#ended.get(turnId)
+    if (ended !== undefined) this.#drop(ended.turn)
   }
 
   /** Lets go of all turns of these sessions. */
@@ -94,7 +109,19 @@ export class KeptTurns {
     }
   }
 
-  #end (turn: TurnRun): void {
+  #keep<T extends KeptTurn> (id: string, begin: (events: TurnEvents) => T): T {
+    this.dropOld()
+    const { maxTurnBytes: maxBytes } = this.#options
+    const onChange = (bytes: number): void => { this.#grow(id, bytes) }
+    const turn = begin(new TurnEvents({ id, maxBytes, onChange }))
+    this.#running.set(id, turn)
+    this.#grow(id, TURN_BYTES)
+    const end = (): void => { this.#end(turn) }
+    turn.outcome.then(end, end)
+    return turn
+  }
+
+  #end (turn: KeptTurn): void {
     const { id } = turn.events
     this.#running.delete(id)
     this.#ended.set(id, { turn, endedAtMs: this.#options.now() })
@@ -120,7 +147,7 @@ export class KeptTurns {
     }
   }
 
-  #drop ({ events }: TurnRun): void {
+  #drop ({ events }: KeptTurn): void {
     this.#ended.delete(events.id)
     this.#bytes -= events.bytes + TURN_BYTES
     events.evict()

@@ -1,6 +1,6 @@
 import type { Agent, AgentEvent, Message } from './agent/agent.ts'
 import { ServiceError } from './errors.ts'
-import { addKeyRecord, findKeyRecord, type KeyRecord } from './key-record.ts'
+import { addKeyRecord, checkBody, findKeyRecord, makeKeyRecord, type KeyRecord } from './key-record.ts'
 import { isMessageOf, makeMessageId, type MessageKey } from './message-key.ts'
 import { readPendingApproval } from './pending-approval.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
@@ -19,9 +19,10 @@ export interface Recollection {
  * A message with a key, or a decision with one, in the eyes of what outlives the process; without a key, everything here does nothing.
  *
  * *Promise.* What another process, or an earlier one, took is found: in the thread, where a message's id tells its key, or in the session, which
- * keeps a record of what does not go into the thread by itself (a decision, a text that a question was repeated to).
+ * keeps a record of what does not go into the thread by itself (a decision, a text that a question was repeated to). A key that comes with another
+ * body than the record's is found out.
  *
- * *Not promised.* That a key sent with another body is found out there: of a message the text is compared, of a decision nothing.
+ * *Not promised.* The same of a message that is in the thread: there, the text alone is compared.
  */
 export class KeyedMessage {
   readonly #agent: Agent
@@ -46,7 +47,9 @@ export class KeyedMessage {
     const messageId = makeMessageId(key, nowMs)
     const isRepeatOf = (id: string): boolean => isMessageOf(key, id, nowMs)
     const history = await this.#agent.history(threadId, this.#stop)
-    const record = this.isClaimOf(session) ? readAnsweredClaim(session, history) : findKeyRecord(session.metadata, key, nowMs)
+    const claim = readClaim(session)
+    if (claim?.key === key.hash) checkBody(claim, key)
+    const record = claim?.key === key.hash ? readAnsweredClaim(claim, history) : findKeyRecord(session.metadata, key, nowMs)
     if (record?.message_id !== undefined) return { messageId, event: await this.#agent.findReply(threadId, record.message_id, this.#stop) }
     const taken = text === undefined ? undefined : history.findLast(({ id }) => isRepeatOf(id))
     if (taken === undefined) return { messageId, isRepeatOf }
@@ -63,7 +66,7 @@ export class KeyedMessage {
   async record (session: Session): Promise<KeyRecord | undefined> {
     if (this.#key === undefined) return undefined
     const asked = (await this.#agent.history(session.threadId, this.#stop)).findLast(({ role }) => role === 'user')
-    this.#record = { key: this.#key.hash, at: this.#now(), ...(asked !== undefined && { message_id: asked.id }) }
+    this.#record = makeKeyRecord(this.#key, this.#now(), asked?.id)
     return this.#record
   }
 
@@ -78,9 +81,8 @@ function readClaim (session: Session): KeyRecord | undefined {
 }
 
 /** The claim, if the agent has answered since; one whose turn failed is not to be taken for answered. */
-function readAnsweredClaim (session: Session, history: readonly Message[]): KeyRecord | undefined {
-  const claim = readClaim(session)
-  const start = history.findIndex(({ id }) => id === claim?.message_id) + 1
+function readAnsweredClaim (claim: KeyRecord, history: readonly Message[]): KeyRecord | undefined {
+  const start = history.findIndex(({ id }) => id === claim.message_id) + 1
   const next = history.findIndex(({ role }, index) => index >= start && role === 'user')
   return start > 0 && history.at(next < 0 ? -1 : next - 1)?.role === 'assistant' ? claim : undefined
 }

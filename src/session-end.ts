@@ -1,7 +1,8 @@
 import type { Agent } from './agent/agent.ts'
-import { addKeyRecord, findKeyRecord } from './key-record.ts'
+import { addKeyRecord, findKeyRecord, makeKeyRecord } from './key-record.ts'
 import type { Log } from './log.ts'
 import type { MessageKey } from './message-key.ts'
+import { describePerson } from './person.ts'
 import type { Reply } from './reply.ts'
 import type { Place } from './session-queue.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
@@ -56,7 +57,7 @@ export class SessionEnd {
     const nowMs = this.#options.now()
     if (key !== undefined && findKeyRecord(session.metadata, key, nowMs) !== undefined) return { ...opened, session, isReplay: true }
     const merged = mergeMetadata({}, change)
-    const metadata = key === undefined ? merged : addKeyRecord(merged, { key: key.hash, at: nowMs })
+    const metadata = key === undefined ? merged : addKeyRecord(merged, makeKeyRecord(key, nowMs))
     const fresh = createSession({ ...this.#options, userId, platform, metadata })
     // Before anybody can find it: those who wait for the old one come first.
     await place.moveTo(fresh.sessionId)
@@ -68,6 +69,8 @@ export class SessionEnd {
       await place.moveTo(session.sessionId)
       throw error
     }
+    // Who comes from now on finds the fresh one; those who wait for the old one come first.
+    place.announceEnd(describePerson(session))
     await this.#options.store.delete(session.sessionId)
     this.#options.observer.removed('new')
     await this.#forget(session, log)

@@ -38,9 +38,11 @@ export interface Place {
  * The queues of sessions, which outlive them.
  *
  * *Promise.* Who waits for a session that ends keeps the place: when the queue moves on to another session, nobody who asks for that one comes in
- * between, and nobody is counted a second time.
+ * between, and nobody is counted a second time. Where other replicas wait for the same sessions, each turn moves on for itself, and holds the other
+ * session for as long as it takes: a queue that held it for all of its own would wait for others who wait for it.
  *
- * *Not promised.* That a queue moves by itself: a turn that finds its session gone takes it over to the next one.
+ * *Not promised.* That a queue moves by itself: a turn that finds its session gone takes it over to the next one. That nobody comes in between at
+ * another replica.
  */
 export class SessionQueues {
   readonly #store: Pick<SessionStore, 'lock'>
@@ -81,10 +83,12 @@ export class SessionQueues {
 
   #hold (queue: Queue, lock: SessionLock): Place {
     const store = this.#store
-    const latest = (): SessionLock => queue.held.at(-1)?.lock ?? lock
-    let fresh: Session | undefined = queue.held.length === 0 ? lock.session : undefined
+    const own: Held[] = []
+    const held = (): Held[] => lock.lease === undefined ? queue.held : own
+    const latest = (): SessionLock => held().at(-1)?.lock ?? lock
+    let fresh: Session | undefined = held().length === 0 ? lock.session : undefined
     return {
-      get sessionId () { return queue.held.at(-1)?.sessionId ?? queue.sessionId },
+      get sessionId () { return held().at(-1)?.sessionId ?? queue.sessionId },
       get lease () { return latest().lease },
       takeSession: () => {
         const taken = fresh
@@ -93,18 +97,19 @@ export class SessionQueues {
       },
       moveTo: async (sessionId, options) => {
         // Back to one that it holds, where the next one could not be made after all: it would wait for itself.
-        const held = sessionId === queue.sessionId ? lock : queue.held.find(held => held.sessionId === sessionId)?.lock
-        const next = held === undefined ? await store.lock(sessionId, options) : { ...held, release: async () => {} }
-        queue.held.push({ sessionId, lock: next })
-        fresh = held === undefined ? next.session : undefined
+        const known = sessionId === queue.sessionId ? lock : held().find(held => held.sessionId === sessionId)?.lock
+        const next = known === undefined ? await store.lock(sessionId, options) : { ...known, release: async () => {} }
+        held().push({ sessionId, lock: next })
+        fresh = known === undefined ? next.session : undefined
       },
       announceEnd: person => {
         queue.person = person
         this.#ended.set(person, queue)
       },
       release: async wasInterrupted => {
-        const released = this.#leave(queue)
-        await Promise.all([...released, lock.release(wasInterrupted)])
+        const { lease } = latest()
+        const locks = [...own.splice(0).map(({ lock }) => lock), lock]
+        await Promise.all([...this.#leave(queue), ...locks.map(each => each.release(wasInterrupted === true && each.lease === lease))])
       }
     }
   }

@@ -10,12 +10,14 @@ export interface SessionClaim {
   readonly sessionId: string | undefined
 }
 
-/**
- * The session that a message names, or else the person's most recent one: by the literal id, as a loaded file may hold it, or the normalised.
- * Throws SESSION_NOT_FOUND if one is named that is not there.
- */
-export async function findSession (store: SessionStore, { userId, sessionId, platform }: SessionClaim): Promise<Session | undefined> {
-  if (sessionId !== undefined) return await findOwnedSession(store, sessionId, userId, platform)
+/** A session of this id is looked for; `found`: as whoever looked for it on behalf of this request found it. */
+export interface NamedClaim extends SessionClaim {
+  readonly sessionId: string
+  readonly found?: Session | undefined
+}
+
+/** The person's most recent session on the platform: by the literal id, as a loaded file may hold it, or the normalised. */
+export async function findLatest (store: SessionStore, { userId, platform }: Pick<SessionClaim, 'userId' | 'platform'>): Promise<Session | undefined> {
   const on = platform ?? inferPlatform(userId)
   return await store.findLatest([...new Set([userId, normaliseUserId(userId, on)])], on)
 }
@@ -27,9 +29,7 @@ export async function getSession (store: SessionStore, sessionId: string): Promi
   return session
 }
 
-/** The same for its person. Throws SESSION_NOT_FOUND also if it is another person's, or ids could be guessed at. */
-export async function findOwnedSession (store: SessionStore, sessionId: string, userId: string, platform: string | undefined): Promise<Session> {
-  const session = await getSession(store, sessionId)
+/** Throws SESSION_NOT_FOUND for another person's session, as for one that is not there: ids could be guessed at. */
+export function checkOwner (session: Session, { userId, platform }: Pick<SessionClaim, 'userId' | 'platform'>): void {
   if (!isOwnedBy(session, userId, platform)) throw new ServiceError('SESSION_NOT_FOUND')
-  return session
 }

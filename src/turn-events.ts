@@ -3,7 +3,7 @@ export type EventName = 'session' | 'token' | 'tool_call' | 'tool_result' | 'mes
 
 /** One event of a turn. */
 export interface TurnEvent {
-  /** Its place in the turn, from 1, without a gap. */
+  /** Its place in the turn, from 1. */
   readonly position: number
   readonly name: EventName
   /** JSON. */
@@ -67,10 +67,11 @@ export class TurnEvents {
     return this.#bytes
   }
 
-  /** Adds an event; `session` is the first one, `message` or `error` the last. */
-  add (name: EventName, data: string): void {
+  /** Adds an event; `session` is the first one, `message` or `error` the last. Without a gap, unless `position` says where it stands. */
+  add (name: EventName, data: string, position = this.#count + 1): void {
     if (this.#last !== undefined) throw new Error('A turn that has ended has no more events')
-    const event = { position: ++this.#count, name, data }
+    const event = { position, name, data }
+    this.#count = position
     if (name === 'session') this.#first = event
     else if (name === 'message' || name === 'error') this.#last = event
     else this.#kept.set(event.position, event)
@@ -130,33 +131,33 @@ function sizeOf ({ data }: TurnEvent): number {
   return data.length * (WIDE.test(data) ? 2 : 1) + EVENT_BYTES
 }
 
-/** One who reads the events of a turn, at a pace of their own. */
+/** One who reads the events of a turn, at a pace of their own. Whoever asks again is told the end again: every reading has one. */
 export class TurnReader {
   readonly events: TurnEvents
   readonly #isBrief: boolean
   #position: number
+  #isDone = false
 
   /** Reads on after a position: from 0, everything; `isBrief`: the first event and the last alone. */
   constructor (events: TurnEvents, position = 0, isBrief = false) {
     this.events = events
     this.#isBrief = isBrief
-    // Whoever asks again is told the end again: every stream has one.
-    this.#position = events.last === undefined ? position : Math.min(position, events.last.position - 1)
+    this.#position = position
   }
 
   /** The next event; undefined if there is none yet, or none any more. */
   next (): TurnEvent | undefined {
-    const event = this.#isBrief && this.#position > 0 ? this.#readLast() : this.events.read(this.#position)
-    if (event !== undefined) this.#position = event.position
+    if (this.#isDone) return undefined
+    const next = this.#isBrief && this.#position > 0 ? undefined : this.events.read(this.#position)
+    const event = next ?? this.events.last
+    if (event === undefined) return undefined
+    this.#position = event.position
+    this.#isDone = event === this.events.last
     return event
   }
 
   /** Whether the last event has been read. */
   get isDone (): boolean {
-    return this.events.last !== undefined && this.#position >= this.events.last.position
-  }
-
-  #readLast (): TurnEvent | undefined {
-    return this.isDone ? undefined : this.events.last
+    return this.#isDone
   }
 }

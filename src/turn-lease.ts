@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { ServiceError } from './errors.ts'
 
 /**
  * The right to run a turn of one session, for a time: whoever holds it renews it, and loses it to the next one when that does not come about.
@@ -28,4 +29,15 @@ export function runUnderLease<T> (lease: TurnLease | undefined, run: () => T): T
 /** The lease of the turn that runs here; undefined outside of turns, and where nobody else could take one over. */
 export function currentLease (): TurnLease | undefined {
   return leases.getStore()
+}
+
+/** Whether this is what ends a turn whose lease is lost. */
+export function isTakenOver (reason: unknown): reason is ServiceError {
+  return reason instanceof ServiceError && reason.code === 'TURN_TAKEN_OVER'
+}
+
+/** Why a turn is cut off, if its lease is lost: then whatever else it failed with comes from that. */
+export function findLoss (lease: TurnLease | undefined): ServiceError | undefined {
+  const reason: unknown = lease?.signal.reason
+  return isTakenOver(reason) ? reason : undefined
 }

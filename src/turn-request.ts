@@ -1,4 +1,4 @@
-import type { JsonObject } from './sessions/session.ts'
+import type { JsonObject, Session } from './sessions/session.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A message from a person. */
@@ -10,6 +10,8 @@ export interface ChatRequest {
   readonly sessionId: string | undefined
   /** The question that this message answers. */
   readonly approvalId: string | undefined
+  /** The session of this id, where somebody looked for it on behalf of this request. */
+  readonly found?: Session | undefined
 }
 
 /** A decision that comes by itself, not as a chat message. */
@@ -20,4 +22,5 @@ export interface DecisionRequest {
   readonly platform: string | undefined
   readonly metadata: JsonObject | undefined
   readonly approvalId: string | undefined
+  readonly found?: Session | undefined
 }

@@ -8,6 +8,7 @@ import {
 import { readUserName } from './sessions/metadata.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
 import type { SessionStore } from './sessions/store.ts'
+import { isTakenOver } from './turn-lease.ts'
 import type { TurnObserver } from './turn-observer.ts'
 
 /** What sessions are kept with. */
@@ -141,6 +142,7 @@ export class TurnSession {
     try {
       if (!this.isFresh()) await this.save({})
     } catch (error) {
+      if (isTakenOver(error)) return
       // The next turn puts the session right; the failure of this one is what the caller has to learn.
       this.#log.error({ err: error, session_id: this.#session.sessionId }, 'A failed turn could not be recorded')
     }

@@ -10,6 +10,7 @@ import type { Reply, RunFacts } from './reply.ts'
 import { mergeMetadata } from './sessions/metadata.ts'
 import type { JsonObject, Session } from './sessions/session.ts'
 import { TurnSession, type Held, type TurnSessionOptions } from './turn-session.ts'
+import { isTakenOver } from './turn-lease.ts'
 import type { TurnAsker, TurnWatch } from './turn-watch.ts'
 import { readVerdict, readWords, type Verdict } from './verdict.ts'
 
@@ -162,7 +163,8 @@ export class Turn {
       await Promise.allSettled([run, noted])
       await run
     } catch (error) {
-      await this.#session.recordFailure()
+      // One that was taken over has nothing to say any more: it would be refused.
+      if (!isTakenOver(error) && !isTakenOver(this.#stop.reason)) await this.#session.recordFailure()
       throw error
     }
     await noted

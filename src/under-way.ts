@@ -26,18 +26,12 @@ export class UnderWay {
   /** Does a piece of work, or throws SERVICE_STOPPING once draining has begun. */
   async track<T> (run: () => Promise<T>): Promise<T> {
     if (this.#isDraining) throw describeStop()
-    const work = run()
-    let giveUp = (_reason: ServiceError): void => {}
-    const running = new Promise<T>((resolve, reject) => {
-      giveUp = reject
-      work.then(resolve, reject)
-    })
-    this.#running.set(running, giveUp)
-    try {
-      return await running
-    } finally {
-      this.#running.delete(running)
-    }
+    return await this.#follow(run())
+  }
+
+  /** Counts what comes after a piece of work, also while draining; what becomes of it is nobody's. */
+  add (work: Promise<unknown>): void {
+    this.#follow(work).catch(() => {})
   }
 
   /**
@@ -53,8 +47,23 @@ export class UnderWay {
       timer = setTimeout(giveUpAll, stopMs)
       this.#stop.abort(describeStop())
     }, graceMs)
-    await Promise.allSettled(this.#running.keys())
+    // What has ended may leave something to be done.
+    while (this.#running.size > 0) await Promise.allSettled(this.#running.keys())
     clearTimeout(timer)
+  }
+
+  async #follow<T> (work: Promise<T>): Promise<T> {
+    let giveUp = (_reason: ServiceError): void => {}
+    const running = new Promise<T>((resolve, reject) => {
+      giveUp = reject
+      work.then(resolve, reject)
+    })
+    this.#running.set(running, giveUp)
+    try {
+      return await running
+    } finally {
+      this.#running.delete(running)
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { ServiceError } from '../src/errors.ts'
-import { formatEventId, KeptTurns } from '../src/kept-turns.ts'
+import { formatEventId, KeptTurns, parseEventId } from '../src/kept-turns.ts'
 import type { Reply } from '../src/reply.ts'
 import { TurnReader } from '../src/turn-events.ts'
 import { TurnRun } from '../src/turn-run.ts'
@@ -34,23 +34,23 @@ function makeTurns (maxBytes = 1_000_000) {
       gate.open()
       await turn.outcome
     }
-    return { turn, end, firstId: formatEventId(turn.events.id, 1) }
+    return { turn, end, id: turn.events.id }
   }
   return { turns, clock, start }
 }
 
-t.test('a turn is found by the id of any of its events, while it runs and for a while after', async t => {
+t.test('a turn is found by its id, while it runs and for a while after', async t => {
   const { turns, clock, start } = makeTurns()
-  const { turn, end, firstId } = start(3)
+  const { turn, end, id } = start(3)
   clock.nowMs += 5000
-  t.same(turns.find(firstId), { turn, position: 1 }, 'a turn that runs is never too old')
+  t.equal(turns.find(id), turn, 'a turn that runs is never too old')
   await end()
   clock.nowMs += 999
-  t.equal(turns.find(firstId)?.turn, turn)
+  t.equal(turns.find(id), turn)
   clock.nowMs += 1
   turns.dropOld()
   t.equal(turns.size, 0, 'although nobody asked for anything')
-  t.equal(turns.find(firstId), undefined)
+  t.equal(turns.find(id), undefined)
   t.equal(turns.bytes, 0, 'nothing of it is left')
 })
 
@@ -59,15 +59,15 @@ t.test('all together keep no more than allowed: what ended first goes first, the
   const [first, second] = [start(30), start(30)]
   await first.end()
   await second.end()
-  t.ok(turns.find(first.firstId))
+  t.ok(turns.find(first.id))
   const third = start(30)
-  t.equal(turns.find(first.firstId), undefined)
-  t.ok(turns.find(second.firstId))
+  t.equal(turns.find(first.id), undefined)
+  t.ok(turns.find(second.id))
   const running = [third, ...Array.from({ length: 8 }, () => start(30))]
   t.ok(turns.bytes <= 20_000, `${turns.bytes} bytes are kept`)
-  t.equal(turns.find(second.firstId), undefined)
+  t.equal(turns.find(second.id), undefined)
   t.equal(third.turn.events.read(1), undefined, 'its events have gone')
-  t.ok(running.every(({ firstId }) => turns.find(firstId) !== undefined), 'no running turn is lost')
+  t.ok(running.every(({ id }) => turns.find(id) !== undefined), 'no running turn is lost')
   await Promise.all(running.map(async ({ end }) => { await end() }))
   t.equal(third.turn.events.read(1)?.name, 'message', 'its end is there')
   t.ok(turns.bytes <= 20_000)
@@ -96,5 +96,14 @@ t.test('a turn that fails is kept with its error', async t => {
   }))
   await t.rejects(turn.outcome, new ServiceError('INTERNAL'))
   await t.rejects(turn.begun, { code: 'INTERNAL' })
-  t.equal(turns.find(formatEventId(turn.events.id, 1))?.turn.events.last?.name, 'error')
+  t.equal(turns.find(turn.events.id)?.events.last?.name, 'error')
+})
+
+t.test('the id of an event tells turn and place, and nothing else is one', t => {
+  const turnId = randomUUID()
+  t.same(parseEventId(formatEventId(turnId, 12)), { turnId, position: 12 })
+  for (const text of ['', turnId, `${turnId}:0`, `${turnId}:x`, `${turnId.toUpperCase()}:1`, `${'-'.repeat(36)}:1`, ` ${turnId}:1`]) {
+    t.equal(parseEventId(text), undefined, text)
+  }
+  t.end()
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addKeyRecord, findKeyRecord } from '../src/key-record.ts'
+import { addKeyRecord, findKeyRecord, makeKeyRecord } from '../src/key-record.ts'
 import { KEY_LIFE_MS } from '../src/message-key.ts'
 import { MAX_METADATA_BYTES, mergeMetadata, showMetadata } from '../src/sessions/metadata.ts'
 import type { JsonObject } from '../src/sessions/session.ts'
@@ -31,4 +31,14 @@ t.test('what a file holds in their place is no record', async t => {
 t.test('they do not count as the client\'s metadata', async t => {
   const metadata = addKeyRecord({}, { key: 'k', at: START_MS })
   t.ok(mergeMetadata(metadata, { text: 'x'.repeat(MAX_METADATA_BYTES - 20) }))
+})
+
+t.test('a key that was made for one body is refused with another, and one that comes with any is not', async t => {
+  const made = { hash: 'k', bodyHash: 'a'.repeat(64) }
+  const metadata = addKeyRecord({}, makeKeyRecord(made, START_MS, 'm'))
+  t.match(findKeyRecord(metadata, made, START_MS), { message_id: 'm' })
+  t.throws(() => findKeyRecord(metadata, { ...made, bodyHash: 'b'.repeat(64) }, START_MS), { code: 'IDEMPOTENCY_KEY_REUSED' })
+  t.match(findKeyRecord(metadata, key('k'), START_MS), { message_id: 'm' })
+  const older = addKeyRecord({}, { key: 'k', at: START_MS })
+  t.match(findKeyRecord(older, made, START_MS), { key: 'k' }, 'a record of an earlier version')
 })

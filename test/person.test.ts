@@ -14,7 +14,7 @@ const sessions: Readonly<Record<string, Session>> = {
 const store = { get: async (sessionId: string) => sessions[sessionId] }
 
 async function find (userId: string, platform?: string, sessionId?: string): Promise<string> {
-  return await findPerson(store, { userId, platform, sessionId })
+  return (await findPerson(store, { userId, platform, sessionId })).person
 }
 
 t.test('a person is one, however named', async t => {

@@ -120,8 +120,8 @@ t.test('messages of one person keep their order while the session is still being
   const first = service.say('1')
   await made.opened
   const arrived = makeGate()
-  const find = sessionStore.findByUser.bind(sessionStore)
-  t.intercept(sessionStore, 'findByUser', {
+  const find = sessionStore.findLatest.bind(sessionStore)
+  t.intercept(sessionStore, 'findLatest', {
     configurable: true,
     value: async (...args: Parameters<typeof find>) => {
       arrived.open()

@@ -16,7 +16,7 @@ export interface ErrorRoute {
 export const REQUEST_ID = '6f1c8a54-0d3e-4c39-9a1e-2f0a5b7c9d10'
 
 const ANYWHERE: readonly ErrorCode[] = ['REQUEST_INVALID', 'INTERNAL']
-const WITH_KEY: readonly ErrorCode[] = ['KEY_REFUSED', 'KEY_SCOPE_MISSING', 'KEY_ATTEMPTS_EXCEEDED', 'RATE_LIMITED']
+const WITH_KEY: readonly ErrorCode[] = ['KEY_REFUSED', 'KEY_SCOPE_MISSING', 'KEY_ATTEMPTS_EXCEEDED', 'RATE_LIMITED', 'STORE_UNAVAILABLE']
 const WITH_BODY: readonly ErrorCode[] = ['BODY_NOT_JSON', 'BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED']
 const UNDER_PRESSURE: readonly ErrorCode[] = ['OVERLOADED']
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ServiceError } from '../../src/errors.ts'
 import { startApp } from '../fixtures/app.ts'
 
 const MINUTE_MS = 60_000
@@ -96,4 +97,18 @@ t.test('without keys an address is one client, of IPv6 its network', async t => 
   t.equal(await from('2001:db8::1'), 200)
   t.equal(await from('2001:db8::2'), 429)
   t.equal(await from('2001:db8:1::1'), 200)
+})
+
+t.test('nobody passes uncounted: while requests cannot be counted they are refused with 503, and what is measured can be read', async t => {
+  const service = await startApp(t, { env: { API_KEY: 'key', RATE_LIMIT_MAX: '10', RATE_LIMIT_KEY_MAX: '10' } })
+  t.intercept(service.app.engine, 'count', { value: async () => { throw new Error('The connection was refused') } })
+  const headers = { 'x-api-key': 'key' }
+  const refusal = { status: 503, headers: { 'retry-after': '5' }, body: { code: 'STORE_UNAVAILABLE' } }
+  t.match(await service.chat({ user_id: 'ann', message: 'Hello' }, headers), refusal)
+  t.match(await service.request({ method: 'GET', url: '/api/sessions', headers }), refusal)
+  t.equal((await service.app.inject({ url: '/metrics', headers })).statusCode, 200)
+  t.equal((await service.get('/health')).status, 200)
+  const limited = await startApp(t, { env: { RATE_LIMIT_MAX: '10' } })
+  t.intercept(limited.app.engine, 'count', { value: async () => { throw new ServiceError('STORE_UNAVAILABLE', { retryAfterSeconds: 5 }) } })
+  t.match(await limited.say('Hello'), { ...refusal, body: { code: 'STORE_UNAVAILABLE', status: 'error', user_id: 'api_ann' } })
 })

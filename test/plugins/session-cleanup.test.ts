@@ -3,6 +3,7 @@ import t from 'tap'
 import { startApp, type TestApp } from '../fixtures/app.ts'
 import { makeGate } from '../fixtures/gate.ts'
 import { OpenAiServer } from '../fixtures/openai-server.ts'
+import { Scrape } from '../fixtures/scrape.ts'
 
 async function sweep ({ app }: TestApp): Promise<void> {
   const job = app.scheduler.getById('session-cleanup')
@@ -98,4 +99,41 @@ t.test('closing waits for a sweep in flight', async t => {
   gate.open()
   await Promise.all([sweeping, closing])
   t.same(events, ['swept', 'closed'])
+})
+
+t.test('of replicas one sweeps, and another one when that no longer does', async t => {
+  const [one, two] = [await startApp(t), await startApp(t)]
+  const leads: string[] = []
+  let leader = 'one'
+  for (const [name, { app }] of [['one', one], ['two', two]] as const) {
+    t.intercept(app.engine, 'lead', {
+      value: async (task: string, forMs: number) => {
+        leads.push(`${name} ${task} ${forMs}`)
+        return name === leader
+      }
+    })
+    t.intercept(app.sessionStore, 'removeSilentSince', {
+      value: async () => {
+        leads.push(`${name} swept`)
+        return []
+      }
+    })
+  }
+  const interval = 5 * 60_000
+  for (const next of ['one', 'two']) {
+    leader = next
+    await sweep(one)
+    await sweep(two)
+    const asked = [`one session-cleanup ${interval}`, `two session-cleanup ${interval}`]
+    t.same(leads.splice(0), next === 'one' ? [asked[0], 'one swept', asked[1]] : [...asked, 'two swept'])
+  }
+})
+
+t.test('a sweep that does not learn whether it is its turn has failed, and is said', async t => {
+  const logged: Record<string, unknown>[] = []
+  const service = await startApp(t, { logged })
+  t.intercept(service.app.engine, 'lead', { value: async () => { throw new Error('The connection was refused') } })
+  await sweep(service)
+  t.match(logged.find(({ msg }) => msg === 'The sweep failed; the next one tries again'), { level: 50, err: { type: 'Error' } })
+  t.equal((await Scrape.take(service)).sum('holdline_sweeps_total', { outcome: 'failed' }), 1)
 })

@@ -58,6 +58,29 @@ t.test('sessions that are saved with a delay are degraded, and ready', async t =
   t.match(await service.say('Hello'), { status: 200 })
 })
 
+t.test('a store that cannot be read is degraded, and not ready, whatever it last said of itself', async t => {
+  const service = await startApp(t)
+  const away = { value: async () => { throw new Error('The connection was refused') }, configurable: true }
+  t.intercept(service.app.sessionStore, 'count', away)
+  const health = await service.get('/health')
+  t.match(health, { status: 503, headers: { 'retry-after': '5' }, body: { status: 'degraded', reason: 'sessions cannot be read' } })
+  t.notOk('active_sessions' in health.body, 'nobody knows how many there are')
+  t.match(await service.get('/health/ready'), { status: 200 })
+  t.intercept(service.app.sessionStore, 'get', away)
+  t.match(await service.get('/health/ready'), { status: 503, headers: { 'retry-after': '5' }, body: { reason: 'sessions cannot be read' } })
+  t.intercept(service.app.sessionStore, 'status', { value: () => ({ kind: 'postgres', canSave: false, reason: 'the server is away' }), configurable: true })
+  t.match(await service.get('/health'), { status: 503, body: { reason: 'the server is away' } })
+  t.match(await service.get('/health/ready'), { status: 503, body: { reason: 'the server is away' } })
+})
+
+t.test('a store that answers late is waited for no longer than those who ask have the time for', async t => {
+  const service = await startApp(t)
+  t.intercept(service.app.sessionStore, 'count', { value: async () => await new Promise(() => {}) })
+  t.match(await service.get('/health'), { status: 200, body: { status: 'healthy' } }, 'to count many takes its time')
+  t.intercept(service.app.sessionStore, 'get', { value: async () => await new Promise(() => {}) })
+  t.match(await service.get('/health/ready'), { status: 503 })
+})
+
 t.test('an agent that cannot be reached is said, and not ready; sessions are served', async t => {
   let isDown = true
   const fake = await FakeLangGraph.start(t, ({ path }) => path === '/ok' ? [isDown ? 503 : 200, {}] : [200, [{}]])

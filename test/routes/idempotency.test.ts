@@ -219,6 +219,8 @@ t.test('after a restart a question is repeated as it is, and decisions, words an
   t.match(approved.body.message, /Saved the note: two/)
 
   const fourth = await restart(t, third)
+  const rejected = await fourth.approve({ ...decision, approved: false }, keyed('approve'))
+  t.match(rejected, { status: 409, body: { code: 'IDEMPOTENCY_KEY_REUSED' } }, 'what it decided is known, too')
   t.match(await fourth.approve(decision, keyed('approve')), { headers: REPLAYED, body: { message: approved.body.message } })
   t.match((await fourth.say('notes')).body.message, 'Your notes:\n1. one\n2. two\n(offline')
   const [session] = (await fourth.get('/api/sessions/ann')).body.sessions

@@ -73,7 +73,7 @@ t.test('a stream of another key cannot be followed', async t => {
   const url = `${await service.listen()}/api/chat`
   const [first] = await (await EventClient.open(url, BODY, { 'x-api-key': 'key' })).rest()
   const place = service.app.turnDesk
-  const follower = { userId: 'ann', platform: undefined, sessionId: undefined }
-  t.throws(() => place.find(first?.id ?? '', { ...follower, clientId: 'another' }), { code: 'STREAM_GONE' })
+  const follower = { userId: 'ann', platform: undefined, sessionId: undefined, formatError: () => '{}' }
+  await t.rejects(place.find(first?.id ?? '', { ...follower, clientId: 'another' }), { code: 'STREAM_GONE' })
   t.equal((await EventClient.open(url, BODY, { 'x-api-key': 'key', 'last-event-id': first?.id ?? '' })).status, 200)
 })
