@@ -18,11 +18,13 @@ interface CountedStatements extends Trips {
 
 /** Statements that a turn costs, of a server that logs all of them; `talk` has `turns` turns run. */
 export async function countStatements (server: PostgresServer, turns: number, talk: () => Promise<void>): Promise<CountedStatements> {
-  const lines: string[] = []
-  server.onLog = text => { lines.push(...text.split('\n')) }
+  let log = ''
+  server.onLog = text => { log += text }
   await talk()
   server.onLog = () => {}
-  const texts = lines.map(line => /(?:statement|execute [^:]*): (.*)$/.exec(line)?.[1] ?? '').filter(text => text !== '' && !isFrame(text))
+  // A statement goes on to the next line that begins with a time.
+  const found = log.matchAll(/LOG: +(?:statement|execute [^:\n]*):\s*([^]*?)(?=\n\d{4}-\d\d-\d\d |$)/g)
+  const texts = [...found].map(([, text = '']) => text.replaceAll(/\s+/g, ' ')).filter(text => !isFrame(text))
   const conversation = texts.filter(text => text.includes('checkpoint')).length
   return { own: (texts.length - conversation) / turns, conversation: conversation / turns, texts }
 }
