@@ -14,6 +14,12 @@ export interface OpenEngineOptions {
 
 /** Opens the engine that SESSION_STORE names. Throws SETTING_INVALID for a setting that it lacks, STORE_UNREACHABLE if it does not answer. */
 export async function openEngine ({ config, now, log }: OpenEngineOptions): Promise<Engine> {
+  if (config.SESSION_STORE === 'postgres') {
+    const url = demand(config, 'DATABASE_URL')
+    // A service that keeps files never loads what it would reach a server with.
+    const { PostgresEngine } = await import('./postgres-engine.ts')
+    return await PostgresEngine.open({ url, poolSize: config.DATABASE_POOL_SIZE, now, log })
+  }
   if (config.SESSION_STORE === 'redis') {
     const url = demand(config, 'REDIS_URL')
     const { DATABASE_URL: databaseUrl, DATABASE_POOL_SIZE: poolSize } = config
