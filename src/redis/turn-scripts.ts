@@ -39,8 +39,8 @@ local function tell (topic) redis.call('PUBLISH', '${EVENTS_CHANNEL}', topic) en
 
 local function find_place (session, lease)
   local first = find_first(session)
-  if first == lease then return {1, 0, redis.call('HGETALL', '{holdline}:session:' .. session)} end
-  return {0, redis.call('PTTL', key_of(first)), {}}
+  if first ~= lease then return {0, redis.call('PTTL', key_of(first)), 0, {}} end
+  return {1, 0, redis.call('HEXISTS', key_of(lease), 'cancel'), redis.call('HGETALL', '{holdline}:session:' .. session)}
 end
 `
 
@@ -55,7 +55,7 @@ if not is_alive(lease) then
   for _, other in ipairs(redis.call('LRANGE', turns_of(session), 0, -1)) do
     if is_alive(other) then ahead = ahead + 1 else redis.call('LREM', turns_of(session), 1, other) end
   end
-  if max_waiting and ahead > max_waiting then return {-1, 0, {}} end
+  if max_waiting and ahead > max_waiting then return {-1, 0, 0, {}} end
   redis.call('HSET', key_of(lease), 'session', session, 'owner', owner, 'fence', next_fence())
   redis.call('RPUSH', turns_of(session), lease)
   redis.call('SADD', '{holdline}:held', session)
@@ -66,7 +66,7 @@ return find_place(session, lease)
 
 /** Looks whether a ticket is the first one by now. Arguments: session, lease. */
 export const ADVANCE_TURN = `${QUEUE_LUA}
-if not is_alive(ARGV[2]) then return {-1, 0, {}} end
+if not is_alive(ARGV[2]) then return {-1, 0, 0, {}} end
 return find_place(ARGV[1], ARGV[2])
 `
 

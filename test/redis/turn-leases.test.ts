@@ -45,7 +45,7 @@ t.test('a place that the server lost ends the wait', { skip: NO_REDIS }, async t
   const { entered } = await queueUp(b, 'session')
   const [, waiting] = await a.redis.client.lrange('{holdline}:turns:session', 0, -1)
   await a.redis.client.del(`{holdline}:lease:${waiting}`)
-  await t.rejects(entered, { code: 'TURN_TAKEN_OVER', retryAfterSeconds: 5 })
+  await t.rejects(entered, { code: 'STORE_UNAVAILABLE', retryAfterSeconds: 5 })
   await first.release()
 })
 

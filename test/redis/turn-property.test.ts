@@ -114,7 +114,7 @@ t.test('whatever happens, no turn writes after its successor, and no queue stand
       if (numbers.some((fence, index) => fence < (numbers[index - 1] ?? 0))) throw new Error(`Written by turns in the order ${numbers.join(' ')}`)
       await (await replicas[1].queue.enter(sessionId)).release()
     }
-  }), { numRuns: 20, endOnFailure: true })
+  }), { numRuns: 20, endOnFailure: true, includeErrorInReport: true })
   t.ok(done > 0, `${done} turns came to their end`)
   t.ok(taken > 0, `${taken} were taken over`)
 })

@@ -142,6 +142,19 @@ t.test('a turn is ended from another replica, and whoever asked learns that this
   await second.release()
 })
 
+t.test('a turn that was asked to end before its replica knew that it has come is told so at once', { skip: NO_REDIS }, async t => {
+  const [a, b] = await startReplicas(t)
+  const first = await a.queue.enter('session')
+  const { entered } = await queueUp(b, 'session')
+  const [, waiting] = await a.redis.client.lrange('{holdline}:turns:session', 0, -1)
+  await a.redis.client.hset(`{holdline}:lease:${waiting}`, 'cancel', '1')
+  await first.release()
+  const turn = await entered
+  t.match(turn.lease.signal.reason, { code: 'TURN_CANCELLED' })
+  turn.lease.check()
+  await turn.release(true)
+})
+
 t.test('a turn that ended otherwise was not interrupted', { skip: NO_REDIS }, async t => {
   const [a, b] = await startReplicas(t)
   const turn = await a.queue.enter('session')
