@@ -6,7 +6,7 @@ import { isLeaseLost, isReply, isTimeout } from '../../redis/errors.ts'
 import { currentLease } from '../../turn-lease.ts'
 import type { Session } from '../session.ts'
 import type { StoreObserver } from '../store.ts'
-import { parseRow, type KeptSession } from './row.ts'
+import { parseHash, parseRow, type KeptSession } from './row.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
@@ -67,12 +67,20 @@ export class SessionScripts {
 
   /** The session that a script answers, if it answers one that can be read. */
   parse (row: unknown): KeptSession | undefined {
-    if (!Array.isArray(row)) return undefined
+    return Array.isArray(row) ? this.#tryToRead(row[0], () => parseRow(row)) : undefined
+  }
+
+  /** The session that a hash is, if there is one, and it can be read. */
+  parseHash (sessionId: string, hash: Readonly<Record<string, string>> | undefined): KeptSession | undefined {
+    return hash === undefined ? undefined : this.#tryToRead(sessionId, () => parseHash(sessionId, hash))
+  }
+
+  #tryToRead (sessionId: unknown, read: () => KeptSession): KeptSession | undefined {
     try {
-      return parseRow(row)
+      return read()
     } catch (error) {
-      const id: unknown = row[0]
-      this.#options.log.error({ err: error, session_id: id }, 'The hash of a session in Redis cannot be read; until it is put right or removed, the session is left out')
+      const consequence = 'until it is put right or removed, the session is left out'
+      this.#options.log.error({ err: error, session_id: sessionId }, `The hash of a session in Redis cannot be read; ${consequence}`)
       return undefined
     }
   }

@@ -8,7 +8,6 @@ import type {
 } from '../store.ts'
 import { clearExpired } from './expiry.ts'
 import { Healing } from './healing.ts'
-import { parseHash, type KeptSession } from './row.ts'
 import { SessionScripts } from './scripts.ts'
 import { SessionChanges } from './session-changes.ts'
 import { SessionReads } from './session-reads.ts'
@@ -150,7 +149,7 @@ export class RedisSessionStore implements SessionStore {
   async lock (sessionId: string, options?: LockOptions): Promise<SessionLock> {
     this.#refuseUnlessOpen()
     const turn = await this.#options.turns.enter(sessionId, options)
-    const kept = turn.row === undefined ? undefined : this.#parseHash(sessionId, turn.row)
+    const kept = this.#scripts.parseHash(sessionId, turn.row)
     if (kept !== undefined) this.#changes.know(sessionId, kept)
     const release = async (wasInterrupted?: boolean): Promise<void> => {
       this.#changes.forget(sessionId)
@@ -166,19 +165,10 @@ export class RedisSessionStore implements SessionStore {
 
   async #load (): Promise<LoadReport> {
     const { now, timeoutMs } = this.#options
-    await this.#healing.runThrough()
+    await this.#healing.begin()
     const cleared = await clearExpired(this.#reads, this.#changes, now() - timeoutMs)
     const { count } = await this.#reads.count()
     return { loaded: count, rejected: 0, ...cleared }
-  }
-
-  /** One that cannot be read is as if it were not there. */
-  #parseHash (sessionId: string, row: Readonly<Record<string, string>>): KeptSession | undefined {
-    try {
-      return parseHash(sessionId, row)
-    } catch {
-      return undefined
-    }
   }
 
   async #run<T> (work: () => Promise<T>): Promise<T> {

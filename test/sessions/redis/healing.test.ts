@@ -81,6 +81,25 @@ t.test('what others do to the keys of sessions', { skip: NO_REDIS }, async t => 
     t.same(await readIndexes(client), {})
   })
 
+  t.test('of sessions that have expired those whose turns are held are counted and listed, first; what a dead replica held is not', async t => {
+    const { store, clock, connection: { client } } = await openReplica(t, server, { database: database++ })
+    for (const sessionId of ['a', 'b', 'c', 'd']) await store.create(makeSession({ sessionId, pendingApproval: sessionId === 'b' ? { x: 1 } : null }))
+    const locks = [await store.lock('d'), await store.lock('b')]
+    await client.sadd('{holdline}:held', 'c', 'none')
+    clock.nowMs += 60_001
+    await store.create(makeSession({ sessionId: 'new', lastActivityMs: clock.nowMs }))
+    t.same(await store.count(), { count: 3, pendingApprovals: 1, byPlatform: { telegram: 3 } })
+    const first = await store.list({ limit: 1 })
+    const rest = await store.list({ limit: 5, cursor: first.nextCursor ?? '' })
+    t.same([...first.sessions, ...rest.sessions].map(({ sessionId }) => sessionId), ['b', 'd', 'new'])
+    t.same((await store.list({ limit: 5, hasPendingApproval: false })).sessions.map(({ sessionId }) => sessionId), ['d', 'new'])
+    t.same((await client.smembers('{holdline}:held')).sort(), ['b', 'd'])
+    t.same((await store.removeSilentSince(clock.nowMs, 2)).map(({ sessionId }) => sessionId), ['a', 'c'])
+    await Promise.all(locks.map(({ release }) => release()))
+    t.equal((await store.count()).count, 1)
+    t.equal(await client.exists('{holdline}:held'), 0)
+  })
+
   t.test('what was written is kept to the byte until it changes', async t => {
     const { store, connection: { client } } = await openReplica(t, server, { database: database++ })
     await store.create(makeSession())
