@@ -71,7 +71,7 @@ function tryConfig (config: pg.PoolConfig): void {
   } catch (cause) {
     // What the driver says may repeat the address.
     const isMissing = cause instanceof Error && 'syscall' in cause
-    const reason = isMissing ? 'a file that its sslrootcert, sslcert or sslkey names cannot be read' : 'it cannot be read as an address of Postgres; sslmode=verify-ca needs sslrootcert'
+    const reason = isMissing ? 'a file that its sslrootcert, sslcert or sslkey names cannot be read' : 'it cannot be read as an address of Postgres, or lacks the sslrootcert that verify-ca needs'
     throw new ServiceError('SETTING_INVALID', { message: `DATABASE_URL cannot be used: ${reason}`, cause })
   }
 }

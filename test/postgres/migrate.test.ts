@@ -1,0 +1,94 @@
+import t, { type Test } from 'tap'
+import { migrate, withMigrationLock } from '../../src/postgres/migrate.ts'
+import { MIGRATIONS } from '../../src/postgres/migrations/all.ts'
+import { PostgresPool } from '../../src/postgres/pool.ts'
+import { NO_PGBOUNCER, PgBouncer } from '../fixtures/pgbouncer.ts'
+import { PostgresServer } from '../fixtures/postgres.ts'
+import { makeLog } from '../fixtures/sessions.ts'
+
+function makePools (t: Test, url: string, count: number): PostgresPool[] {
+  return Array.from({ length: count }, () => {
+    const pool = new PostgresPool({ url, max: 2, log: makeLog() })
+    t.after(() => pool.close())
+    return pool
+  })
+}
+
+async function listTables (pool: PostgresPool): Promise<string[]> {
+  const rows = await pool.query<{ name: string }>("SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'holdline' ORDER BY 1")
+  return rows.map(({ name }) => name)
+}
+
+t.test('with a server', async t => {
+  const server = await PostgresServer.start(t, ['fsync=off'])
+
+  t.test('ten that start at once on an empty database bring it up once', async t => {
+    const pools = makePools(t, await server.createDatabase(), 10)
+    await Promise.all(pools.map(async pool => { await migrate(pool) }))
+    for (const pool of pools.slice(0, 1)) {
+      t.match(await listTables(pool), ['held', 'items', 'leads', 'migrations', 'migrations_lock', 'request_counts', 'sessions', 'turn_events', 'turns'])
+      t.same((await pool.query<{ name: string }>('SELECT name FROM holdline.migrations')).map(({ name }) => name), [...MIGRATIONS.keys()])
+      const before = pool.queryCount
+      await migrate(pool)
+      t.equal(pool.queryCount - before, 2, 'one that starts later only looks')
+    }
+  })
+
+  t.test('so they do through PgBouncer in transaction mode, with fewer connections than there are of them', { skip: NO_PGBOUNCER }, async t => {
+    const bouncer = await PgBouncer.start(t, server, ['default_pool_size = 2'])
+    const pools = makePools(t, bouncer.addressOf(await server.createDatabase()), 10)
+    await Promise.all(pools.map(async pool => {
+      await pool.open()
+      await migrate(pool)
+    }))
+    for (const pool of pools.slice(0, 1)) {
+      t.ok((await listTables(pool)).includes('sessions'))
+      t.same(await pool.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'"), [], 'no lock is left behind')
+    }
+  })
+
+  t.test('what fails leaves nothing behind, and says why', async t => {
+    for (const pool of makePools(t, await server.createDatabase(), 1)) {
+      await t.rejects(migrate(pool, new Map([['1', 'CREATE TABLE holdline.one (n int)'], ['2', 'CREATE TABLE none.two (n int)']])), {
+        code: 'STORE_UNREACHABLE', message: /^The tables .* cannot be brought up: /
+      })
+      t.same(await listTables(pool), [])
+      await migrate(pool, new Map([['1', 'CREATE TABLE holdline.one (n int)']]))
+      await migrate(pool, new Map([['1', 'CREATE TABLE holdline.one (n int)'], ['2', 'CREATE TABLE holdline.two (n int)']]))
+      t.same(await listTables(pool), ['migrations', 'migrations_lock', 'one', 'two'], 'what comes later is added')
+    }
+  })
+
+  t.test('a database that a newer version brought up is refused, naming what is not known', async t => {
+    for (const pool of makePools(t, await server.createDatabase(), 1)) {
+      await migrate(pool, new Map([...MIGRATIONS, ['9999_future', 'SELECT 1']]))
+      await t.rejects(migrate(pool), { code: 'SETTING_INVALID', message: /DATABASE_URL .* newer version .*9999_future/ })
+    }
+  })
+
+  t.test('a database that cannot keep every text is refused', async t => {
+    for (const pool of makePools(t, await server.createDatabase(), 1)) {
+      await pool.query("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+      const [latin] = makePools(t, server.addressOf('latin'), 1)
+      await t.rejects(async () => { if (latin !== undefined) await migrate(latin) }, { code: 'SETTING_INVALID', message: 'DATABASE_URL must name a database in UTF8, received one in LATIN1' })
+    }
+  })
+
+  t.test('what changes the schema is done by one at a time, and takes effect as a whole', async t => {
+    const url = await server.createDatabase()
+    const pools = makePools(t, url, 4)
+    let running = 0
+    await Promise.all(pools.map(pool => withMigrationLock(pool, async client => {
+      t.equal(++running, 1)
+      await client.query('SELECT pg_sleep(0.02)')
+      running--
+    })))
+    for (const pool of pools.slice(0, 1)) {
+      await t.rejects(withMigrationLock(pool, async client => {
+        await client.query('CREATE TABLE half (n int)')
+        throw new Error('no')
+      }), { message: 'no' })
+      t.same(await pool.query("SELECT to_regclass('half') AS half"), [{ half: null }])
+    }
+  })
+})
