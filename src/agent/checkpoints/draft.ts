@@ -67,7 +67,7 @@ async function draftList<Ref extends ItemRef> (
 }
 
 /** A list of objects is written item by item: messages, documents, tasks. Bytes have a form of their own. */
-function isList (value: unknown): value is object[] {
+export function isList (value: unknown): value is object[] {
   if (!Array.isArray(value) || value.length === 0) return false
   // Not `every`, which passes over the holes of a list.
   for (const item of value) {

@@ -1,7 +1,6 @@
+import type { Tracer } from '@opentelemetry/api'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import type { Tracer } from '@opentelemetry/api'
-import { randomUUID } from 'node:crypto'
 import { ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { PostgresPool } from '../../postgres/pool.ts'
@@ -39,17 +38,8 @@ const LIST_THREADS = `WITH RECURSIVE threads AS (
 export async function openPostgresConversations ({ pool, now, log, tracer }: PostgresConversationsOptions): Promise<Conversations> {
   await makeTables(pool)
   const tables = new ConversationTables(pool)
-  const checkpointer = new PostgresThreadSaver({ pool: pool.pool, tables, now, tracer })
-  await proveReads(checkpointer)
+  const checkpointer = new PostgresThreadSaver({ tables, now, tracer })
   return new PostgresConversations(pool, tables, checkpointer, new PostgresNotes(tables, now), log)
-}
-
-/** All reads once, of a thread that is not there: a version of the library that reads in another way ends the start, and no turn. */
-async function proveReads (checkpointer: PostgresThreadSaver): Promise<void> {
-  const thread = { thread_id: randomUUID(), checkpoint_ns: '' }
-  await checkpointer.getTuple({ configurable: thread })
-  await checkpointer.getTuple({ configurable: { ...thread, checkpoint_id: randomUUID() } })
-  await checkpointer.list({ configurable: thread }, { limit: 1 }).next()
 }
 
 /** Conversations in Postgres, which any number of replicas write, each thread by the one whose lease it is. */

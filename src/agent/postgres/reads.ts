@@ -1,33 +1,121 @@
-import type { Pool } from 'pg'
-import type { ConversationTables } from './tables.ts'
-
-/** How LangGraph's saver orders checkpoints, the writes of their tasks, and how it asks for a certain one. */
-const BY_ID = 'ORDER BY checkpoint_id DESC'
-const BY_TASK = 'order by cw.task_id, cw.idx'
-const OF_ONE = /\bcheckpoint_id = (?:\$\d|any\(\$\d\))/
+import type { RunnableConfig } from '@langchain/core/runnables'
+import {
+  maxChannelVersion, TASKS, type CheckpointMetadata, type CheckpointPendingWrite, type CheckpointTuple, type SerializerProtocol
+} from '@langchain/langgraph-checkpoint'
+import { Type, type Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { formatConfig, readConfig } from '../checkpoints/config.ts'
+import type { ThreadValues } from '../checkpoints/list-memory.ts'
+import { replaceRefused } from './json.ts'
+import { Statement } from './statement.ts'
 
 /**
- * A read of LangGraph's saver, in the order in which things were written.
- *
- * Its own order of checkpoints is that of their ids, which begin with the time of whoever wrote them: of two machines, the one whose clock is
- * ahead would go on being taken for the last. Its own order of writes lacks the path of the task, in which LangGraph applies them.
- *
- * @throws TypeError for a text in which nothing is found to be put in order: a newer version of the library reads in another way.
+ * A checkpoint with all that belongs to it, as of one instant. Bytes come in Base64 and as JSON: the driver reads an array of them, as LangGraph's
+ * own saver asks for, letter by letter.
  */
-export function orderAsWritten (text: string): string {
-  const isKnown = text.includes(BY_TASK) && (text.includes(BY_ID) || OF_ONE.test(text))
-  if (!isKnown) throw new TypeError('LangGraph\'s saver for Postgres reads in another way than the one that is known: Holdline needs its version 1.0.5')
-  return text.replaceAll(BY_ID, 'ORDER BY holdline_seq DESC').replaceAll(BY_TASK, 'order by cw.task_path, cw.task_id collate "C", cw.idx')
+const SELECT_CHECKPOINTS = `SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata,
+    coalesce((
+      SELECT json_agg(json_build_array(b.channel, b.type, encode(b.blob, 'base64')))
+      FROM jsonb_each_text(cp.checkpoint -> 'channel_versions') AS known
+      JOIN holdline.checkpoint_blobs AS b ON b.thread_id = cp.thread_id AND b.checkpoint_ns = cp.checkpoint_ns
+        AND b.channel = known.key AND b.version = known.value
+      WHERE b.type <> 'empty'
+    ), '[]') AS channel_values,
+    coalesce((
+      SELECT json_agg(json_build_array(w.task_id, w.channel, w.type, encode(w.blob, 'base64')) ORDER BY w.task_path, w.task_id COLLATE "C", w.idx)
+      FROM holdline.checkpoint_writes AS w
+      WHERE w.thread_id = cp.thread_id AND w.checkpoint_ns = cp.checkpoint_ns AND w.checkpoint_id = cp.checkpoint_id
+    ), '[]') AS pending_writes,
+    CASE WHEN (checkpoint ->> 'v')::numeric < 4 THEN (
+      SELECT json_agg(json_build_array(w.type, encode(w.blob, 'base64')) ORDER BY w.task_path, w.task_id COLLATE "C", w.idx)
+      FROM holdline.checkpoint_writes AS w
+      WHERE w.thread_id = cp.thread_id AND w.checkpoint_ns = cp.checkpoint_ns AND w.checkpoint_id = cp.parent_checkpoint_id AND w.channel = '${TASKS}'
+    ) END AS parent_sends
+  FROM holdline.checkpoints AS cp`
+
+const Versions = Type.Record(Type.String(), Type.Union([Type.Number(), Type.String()]))
+const Row = Type.Object({
+  thread_id: Type.String(),
+  checkpoint_ns: Type.String(),
+  checkpoint_id: Type.String(),
+  parent_checkpoint_id: Type.Union([Type.String(), Type.Null()]),
+  checkpoint: Type.Object({
+    v: Type.Number(), id: Type.String(), ts: Type.String(), channel_versions: Versions, versions_seen: Type.Record(Type.String(), Versions)
+  }),
+  metadata: Type.Record(Type.String(), Type.Unknown()),
+  channel_values: Type.Array(Type.Tuple([Type.String(), Type.String(), Type.String()])),
+  pending_writes: Type.Array(Type.Tuple([Type.String(), Type.String(), Type.String(), Type.String()])),
+  /** Before the fourth version of the format, tasks to be sent lay among the writes of the parent. */
+  parent_sends: Type.Union([Type.Array(Type.Tuple([Type.String(), Type.String()])), Type.Null()])
+})
+
+/** A checkpoint as it lies in the tables. */
+export type CheckpointRow = Static<typeof Row>
+
+/** Which checkpoints are asked for; what is not given is not asked about. */
+export interface Selection {
+  readonly config: RunnableConfig
+  readonly limit?: number | undefined
+  readonly before?: RunnableConfig | undefined
+  readonly filter?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The pool as LangGraph's saver gets it: for reads, put in order. Writes are our own; it gets no connection for others. */
-export function lendForReading (pool: Pool, tables: ConversationTables): Pool {
-  const query = async (text: string, values: unknown[]) => ({ rows: await tables.send({ text: orderAsWritten(text), values }) })
-  const connect = async () => { throw new TypeError('LangGraph\'s saver for Postgres is not to write by itself: no lease would be checked') }
-  return lend(pool, { query, connect })
+/** Asks for checkpoints, those that were written last first: no clock of those who wrote them has a say in it. */
+export function selectCheckpoints ({ config, limit, before, filter = {} }: Selection): Statement {
+  const { threadId, namespace, checkpointId } = readConfig(config)
+  const { checkpointId: bound } = readConfig(before)
+  return new Statement(note => {
+    const conditions = [
+      ...threadId === undefined ? [] : [`thread_id = ${note(threadId)}`],
+      ...namespace === undefined ? [] : [`checkpoint_ns = ${note(namespace)}`],
+      ...checkpointId === undefined ? [] : [`checkpoint_id = ${note(checkpointId)}`],
+      ...Object.keys(filter).length === 0 ? [] : [`metadata @> ${note(replaceRefused(JSON.stringify(filter)))}::jsonb`],
+      ...bound === undefined ? [] : [isBefore(note(bound))]
+    ]
+    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+    const end = limit === undefined ? '' : `LIMIT ${note(limit)}`
+    return `${SELECT_CHECKPOINTS} ${where} ORDER BY holdline_seq DESC ${end}`
+  })
 }
 
-/** A pool of which the library sees these methods instead of its own. */
-export function lend (pool: Pool, methods: Readonly<Record<string, unknown>>): Pool {
-  return new Proxy(pool, { get: (target, key) => typeof key === 'string' && key in methods ? methods[key] : Reflect.get(target, key, target) })
+/** Written before another one; one that is not there any more is placed by its id. */
+function isBefore (id: string): string {
+  const seq = `(SELECT max(b.holdline_seq) FROM holdline.checkpoints AS b WHERE b.thread_id = cp.thread_id AND b.checkpoint_id = ${id})`
+  return `coalesce(holdline_seq < ${seq}, checkpoint_id < ${id})`
+}
+
+/** Throws for what is no checkpoint. */
+export function parseRow (row: unknown): CheckpointRow {
+  return Value.Parse(Row, row)
+}
+
+/** Makes a tuple of what was read; throws for what the serializer cannot read. */
+export async function reviveTuple (serde: SerializerProtocol, values: ThreadValues, row: CheckpointRow): Promise<CheckpointTuple> {
+  const { thread_id: threadId, checkpoint_ns: namespace, parent_checkpoint_id: parentId } = row
+  const load = async (type: string, data: string) => await values.load(type, decode(data))
+  const revived = await Promise.all(row.channel_values.map(async ([channel, type, data]) => [channel, await load(type, data)] as const))
+  const checkpoint = { ...row.checkpoint, channel_values: Object.fromEntries(revived) }
+  if (row.parent_sends !== null) {
+    checkpoint.channel_values[TASKS] = await Promise.all(row.parent_sends.map(async ([type, data]) => await load(type, data)))
+    const versions = Object.values(checkpoint.channel_versions)
+    checkpoint.channel_versions[TASKS] = versions.length > 0 ? maxChannelVersion(...versions) : 1
+  }
+  const metadata: unknown = await serde.loadsTyped('json', JSON.stringify(row.metadata))
+  return {
+    config: formatConfig(threadId, namespace, row.checkpoint_id),
+    checkpoint,
+    ...(isMetadata(metadata) && { metadata }),
+    ...(parentId !== null && { parentConfig: formatConfig(threadId, namespace, parentId) }),
+    pendingWrites: await Promise.all(row.pending_writes.map(async ([taskId, channel, type, data]): Promise<CheckpointPendingWrite> =>
+      [taskId, channel, await serde.loadsTyped(type, decode(data))]))
+  }
+}
+
+function decode (base64: string): Uint8Array {
+  return new Uint8Array(Buffer.from(base64, 'base64'))
+}
+
+/** What else is in it has changed from version to version. */
+function isMetadata (value: unknown): value is CheckpointMetadata {
+  return typeof value === 'object' && value !== null && 'source' in value && 'step' in value
 }

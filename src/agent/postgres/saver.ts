@@ -1,47 +1,53 @@
 import type { RunnableConfig } from '@langchain/core/runnables'
-import { WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointMetadata, type PendingWrite } from '@langchain/langgraph-checkpoint'
-import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres'
+import {
+  BaseCheckpointSaver, WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointListOptions, type CheckpointMetadata,
+  type CheckpointTuple, type PendingWrite
+} from '@langchain/langgraph-checkpoint'
 import type { Tracer } from '@opentelemetry/api'
-import type { Pool } from 'pg'
 import { formatConfig, readConfig, readPlace } from '../checkpoints/config.ts'
+import { ListMemory, type ThreadValues } from '../checkpoints/list-memory.ts'
 import type { PruneOptions } from '../checkpoints/saver.ts'
 import { SafeSerializer } from '../checkpoints/serializer.ts'
 import { markEnded, traceWrite } from '../conversation-write.ts'
 import { replaceRefused } from './json.ts'
-import { lendForReading } from './reads.ts'
+import { parseRow, reviveTuple, selectCheckpoints } from './reads.ts'
 import { deleteThread, pruneThread } from './removal.ts'
-import { SCHEMA } from './schema.ts'
 import type { ConversationTables } from './tables.ts'
-import { putCheckpoint, putWrites } from './writes.ts'
+import { putCheckpoint, putWrites, type NewBlob } from './writes.ts'
 
 /** What a saver stands on. */
 export interface PostgresThreadSaverOptions {
-  readonly pool: Pool
   readonly tables: ConversationTables
   readonly now: () => number
   readonly tracer?: Tracer | undefined
 }
 
 /**
- * LangGraph's saver for Postgres: its tables and its reads, with writes of our own.
+ * LangGraph's checkpoints in the tables of its saver for Postgres, by thread.
+ *
+ * That saver itself is not used beyond its tables, which it could read still: it takes the checkpoint with the largest id for the newest, and so a
+ * machine whose clock is ahead for the one that wrote last; it knows the value of a channel by its version, counts versions on from an earlier
+ * checkpoint that a thread goes back to, and so takes the value that came after it before for the one that comes now; it writes value by value, and
+ * has no place for the check of a lease.
  *
  * *Promise.* Each write is one statement, and so one transaction and one round trip: under the lease of the turn that makes it (see `Statement`), it
  * comes about as a whole or not at all. It is durable when it resolves, and is the state at the call. The newest checkpoint of a thread is the one
- * that was written last, whatever the clocks of those who wrote say. A thread that goes back to an earlier checkpoint shares no value with what came
- * behind that: LangGraph's own saver knows a value by its version, counts them on from there, and so would take the old value for the new one.
+ * that was written last, by any process. What is handed out cannot spoil what is handed out later.
  *
  * *Not promised.* That a checkpoint costs what is new in it: unlike in the local file, a channel is written as a whole whenever it changes.
  */
-export class PostgresThreadSaver extends PostgresSaver {
+export class PostgresThreadSaver extends BaseCheckpointSaver {
   readonly #tables: ConversationTables
   readonly #now: () => number
   readonly #tracer: Tracer | undefined
+  readonly #memory: ListMemory
 
-  constructor ({ pool, tables, now, tracer }: PostgresThreadSaverOptions) {
-    super(lendForReading(pool, tables), new SafeSerializer(), { schema: SCHEMA })
+  constructor ({ tables, now, tracer }: PostgresThreadSaverOptions) {
+    super(new SafeSerializer())
     this.#tables = tables
     this.#now = now
     this.#tracer = tracer
+    this.#memory = new ListMemory(this.serde)
   }
 
   /** The next whole number, and a fraction that no other way to this number comes to. */
@@ -49,13 +55,27 @@ export class PostgresThreadSaver extends PostgresSaver {
     return Math.floor(current ?? 0) + 1 + Math.random()
   }
 
+  override async getTuple (config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    const { threadId, namespace = '', checkpointId } = readConfig(config)
+    if (threadId === undefined) return undefined
+    const place = { thread_id: threadId, checkpoint_ns: namespace, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) }
+    const [row] = await this.#tables.send(selectCheckpoints({ config: { configurable: place }, limit: 1 }))
+    return row === undefined ? undefined : await this.#revive(row)
+  }
+
+  /** Newest first. */
+  override async * list (config: RunnableConfig, options: CheckpointListOptions = {}): AsyncGenerator<CheckpointTuple> {
+    for (const row of await this.#tables.send(selectCheckpoints({ config, ...options }))) yield await this.#revive(row)
+  }
+
   override async put (
     config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, newVersions: ChannelVersions = checkpoint.channel_versions
   ): Promise<RunnableConfig> {
     const { threadId, namespace, checkpointId: parentId = null } = readPlace(config)
+    const { channel_values: values, ...rest } = checkpoint
     // Nothing may be awaited before these: the graph goes on, and changes what it has put.
-    const body = replaceRefused(JSON.stringify(this._dumpCheckpoint(checkpoint)))
-    const dumps = [this._dumpBlobs(threadId, namespace, checkpoint.channel_values, newVersions), this.serde.dumpsTyped(metadata)] as const
+    const body = replaceRefused(JSON.stringify(rest))
+    const dumps = [dumpValues(this.#memory.open(threadId), values, newVersions), this.serde.dumpsTyped(metadata)] as const
     const [blobs, [, details]] = await Promise.all(dumps)
     const statement = putCheckpoint({
       threadId,
@@ -65,7 +85,7 @@ export class PostgresThreadSaver extends PostgresSaver {
       body,
       metadata: replaceRefused(new TextDecoder().decode(details)),
       writtenMs: this.#now(),
-      blobs: blobs.map(([,, channel, version, type, value]) => ({ channel, version, type, value }))
+      blobs
     })
     await traceWrite(this.#tracer, async () => await this.#tables.send(statement))
     return formatConfig(threadId, namespace, checkpoint.id)
@@ -76,9 +96,11 @@ export class PostgresThreadSaver extends PostgresSaver {
     if (place.checkpointId === undefined) throw new TypeError('Writes need a checkpoint: config.configurable.checkpoint_id is missing')
     const marked = markEnded(writes, taskId)
     if (marked.length === 0) return
+    const rows = await Promise.all(marked.map(async ([channel, written], index) => {
+      const [type, value] = await this.serde.dumpsTyped(written)
+      return { index: WRITES_IDX_MAP[channel] ?? index, channel, type, value }
+    }))
     const isReplacing = marked.every(([channel]) => channel in WRITES_IDX_MAP)
-    const dumped = await this._dumpWrites(place.threadId, place.namespace, place.checkpointId, taskId, marked)
-    const rows = dumped.map(([,,,, index, channel, type, value]) => ({ index, channel, type, value }))
     // One statement can replace a row once: of several for one place, the last one counts.
     const put = isReplacing ? [...new Map(rows.map(row => [row.index, row])).values()] : rows
     const statement = putWrites({ ...place, taskId, taskPath, isReplacing }, put)
@@ -87,6 +109,7 @@ export class PostgresThreadSaver extends PostgresSaver {
 
   /** Removes a thread and all its checkpoints, also one that cannot be read. */
   override async deleteThread (threadId: string): Promise<void> {
+    this.#memory.drop(threadId)
     await this.#tables.send(deleteThread(threadId))
   }
 
@@ -95,19 +118,15 @@ export class PostgresThreadSaver extends PostgresSaver {
     await this.#tables.send(pruneThread(threadId, isResting))
   }
 
-  protected override _searchWhere (config?: RunnableConfig, filter?: Record<string, unknown>, before?: RunnableConfig): [string, unknown[]] {
-    const [where, values] = super._searchWhere(config, filter)
-    const { checkpointId } = readConfig(before)
-    if (checkpointId === undefined) return [where, values]
-    const id = `$${values.length + 1}`
-    const bound = `(SELECT max(b.holdline_seq) FROM holdline.checkpoints b WHERE b.thread_id = cp.thread_id AND b.checkpoint_id = ${id})`
-    // One that is not there any more is placed by its id.
-    const isBefore = `coalesce(holdline_seq < ${bound}, checkpoint_id < ${id})`
-    return [where === '' ? `WHERE ${isBefore}` : `${where} AND ${isBefore}`, [...values, checkpointId]]
+  async #revive (found: unknown): Promise<CheckpointTuple> {
+    const row = parseRow(found)
+    return await reviveTuple(this.serde, this.#memory.open(row.thread_id), row)
   }
+}
 
-  /** As it was written, once: LangGraph's own reads it by writing it once more. */
-  protected override async _loadMetadata (metadata: Record<string, unknown>): Promise<unknown> {
-    return await this.serde.loadsTyped('json', JSON.stringify(metadata))
-  }
+async function dumpValues (memory: ThreadValues, values: Readonly<Record<string, unknown>>, versions: ChannelVersions): Promise<NewBlob[]> {
+  return await Promise.all(Object.entries(versions).map(async ([channel, version]) => {
+    const [type, value] = channel in values ? await memory.dump(values[channel]) : ['empty', undefined]
+    return { channel, version: String(version), type, value }
+  }))
 }

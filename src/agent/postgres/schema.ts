@@ -1,10 +1,10 @@
 import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres'
+import type { Pool } from 'pg'
 import { withMigrationLock } from '../../postgres/migrate.ts'
 import type { PostgresPool } from '../../postgres/pool.ts'
-import { lend } from './reads.ts'
 
 /** Where LangGraph's tables are. */
-export const SCHEMA = 'holdline'
+const SCHEMA = 'holdline'
 
 /**
  * What LangGraph's tables lack.
@@ -30,8 +30,13 @@ export async function makeTables (pool: PostgresPool): Promise<void> {
     // Its first query is for a table that has to be there: one that fails ends the transaction.
     await client.query('CREATE TABLE IF NOT EXISTS holdline.checkpoint_migrations (v integer PRIMARY KEY)')
     const connection = { query: client.query.bind(client), release: () => {} }
-    await new PostgresSaver(lend(pool.pool, { connect: async () => connection }), undefined, { schema: SCHEMA }).setup()
+    await new PostgresSaver(lend(pool.pool, async () => connection), undefined, { schema: SCHEMA }).setup()
     // Not `IF NOT EXISTS`, which takes the lock of the table all the same.
     if ((await client.query(FIND_ADDITIONS)).rowCount === 0) await client.query(ADDITIONS)
   })
+}
+
+/** A pool that hands out this connection alone. */
+function lend (pool: Pool, connect: () => Promise<unknown>): Pool {
+  return new Proxy(pool, { get: (target, key) => key === 'connect' ? connect : Reflect.get(target, key, target) })
 }
