@@ -53,6 +53,22 @@ async function testTurns (t: Test, url: string, options: ReplicaOptions): Promis
     t.same(done, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
   })
 
+  t.test('of replicas that ask at the same moment one has the turn, and the others after it', async t => {
+    const replicas = await Promise.all([start(t), start(t), start(t), start(t)])
+    let running = 0
+    let most = 0
+    for (let round = 0; round < 10; round++) {
+      await Promise.all(replicas.map(async ({ queue, pool }) => {
+        const { release } = await queue.enter(`moment-${round}`)
+        most = Math.max(most, ++running)
+        await pool.query('SELECT 1')
+        running--
+        await release()
+      }))
+    }
+    t.equal(most, 1)
+  })
+
   t.test('turns that one replica asks for at once come in the order in which it did', async t => {
     const replica = await start(t)
     const done: number[] = []
