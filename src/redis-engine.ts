@@ -10,10 +10,12 @@ import { RedisEvents } from './redis/events.ts'
 import { RedisLeads } from './redis/leads.ts'
 import { RedisRequestCounts } from './redis/request-counts.ts'
 import { checkServer } from './redis/server-check.ts'
+import { RedisTurnLog } from './redis/turn-log.ts'
 import { RedisTurnQueue } from './redis/turn-queue.ts'
 import type { RequestCount } from './request-counts.ts'
 import { RedisSessionStore } from './sessions/redis/store.ts'
 import type { SessionStore } from './sessions/store.ts'
+import type { TurnLog } from './turn-log.ts'
 
 /** Which servers, and how they are used. */
 export interface RedisEngineOptions {
@@ -42,7 +44,7 @@ interface Parts {
 export class RedisEngine implements Engine {
   readonly kind = 'redis'
   readonly now: () => number
-  readonly turnLog = undefined
+  readonly turnLog: TurnLog
   readonly #parts: Parts
   readonly #turns: RedisTurnQueue
   readonly #counts: RedisRequestCounts
@@ -53,6 +55,7 @@ export class RedisEngine implements Engine {
     this.#turns = new RedisTurnQueue({ redis: connection, events, log })
     this.#counts = new RedisRequestCounts(connection)
     this.#leads = new RedisLeads(connection)
+    this.turnLog = new RedisTurnLog({ redis: connection, events })
     this.now = connection.clock.now
   }
 

@@ -50,6 +50,8 @@ export class RedisConnection {
   constructor (options: RedisConnectionOptions) {
     const all = this.#options = { connectForMs: 30_000, commandTimeoutMs: 5000, probeMs: 1000, ...options }
     const client = this.#client = new CountedRedis(describeClient(options.url, all.commandTimeoutMs))
+    // While it is away, each command that waits for it listens, and is taken off again.
+    client.setMaxListeners(0)
     const health = this.#health = new RedisHealth({ ...all, probe: () => client.set(`${KEY_PREFIX}probe`, '', 'PX', 1000) })
     client.on('error', (error: unknown) => { health.noteError(error) })
     client.on('ready', () => { health.noteUp() })

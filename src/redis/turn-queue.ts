@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { Bell } from '../bell.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { LockOptions } from '../sessions/store.ts'
@@ -11,7 +10,8 @@ import { unlessAborted } from '../unless-aborted.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisEvents } from './events.ts'
 import { TurnInterrupts } from './turn-interrupts.ts'
-import { ADVANCE_TURN, ENTER_TURN, RELEASE_TURN } from './turn-scripts.ts'
+import { TurnReleases } from './turn-releases.ts'
+import { ADVANCE_TURN, ENTER_TURN } from './turn-scripts.ts'
 import { TurnTickets, type TurnTicket } from './turn-tickets.ts'
 
 const TTL_MS = 10_000
@@ -75,7 +75,7 @@ export class RedisTurnQueue {
   readonly #owner = randomUUID()
   readonly #tickets: TurnTickets
   readonly #interrupts: TurnInterrupts
-  readonly #releases = new Set<Promise<void>>()
+  readonly #releases: TurnReleases
   readonly #closing = new AbortController()
 
   constructor (options: RedisTurnQueueOptions) {
@@ -83,6 +83,7 @@ export class RedisTurnQueue {
     const { renewMs } = this.#options = { renewMs: Math.ceil(ttlMs / 3), ...options, ttlMs }
     this.#tickets = new TurnTickets(this.#options)
     this.#interrupts = new TurnInterrupts({ ...this.#options, owner: this.#owner, lookMs: renewMs, stopped: this.#closing.signal })
+    this.#releases = new TurnReleases({ ...this.#options, stopped: this.#closing.signal })
     // One for each that waits: many, and each is taken off again.
     setMaxListeners(0, this.#closing.signal)
   }
@@ -109,7 +110,7 @@ export class RedisTurnQueue {
       return this.#lend(ticket, place)
     } catch (error) {
       // Nobody who leaves waits until the server knows.
-      this.#release(ticket, false, asked).catch(() => {})
+      this.#release(ticket, false, asked)
       throw error
     }
   }
@@ -123,10 +124,10 @@ export class RedisTurnQueue {
   async close (): Promise<void> {
     this.#closing.abort(new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: RETRY_AFTER_SECONDS }))
     for (const ticket of this.#tickets.close()) {
-      this.#release(ticket, false).catch(() => {})
+      this.#release(ticket, false)
       ticket.bell.ring()
     }
-    await waitAtMost(CLOSE_MS, Promise.all(this.#releases))
+    await this.#releases.settle(CLOSE_MS)
   }
 
   /** A request whose answer went with the connection is made again: for the same lease it is the same place. */
@@ -167,32 +168,10 @@ export class RedisTurnQueue {
     }
   }
 
-  /** Never rejects. */
-  async #release (ticket: TurnTicket, wasInterrupted: boolean, asked?: Promise<TurnPlace>): Promise<void> {
-    if (!this.#tickets.forget(ticket)) return
-    const released = this.#giveBack(ticket, wasInterrupted, asked).finally(() => { this.#releases.delete(released) })
-    this.#releases.add(released)
-    // A server that answers nothing is not waited for: by then the lease has ended by itself.
-    await waitAtMost(this.#options.ttlMs, released)
-  }
-
-  /** Tries until it succeeds, or the lease has ended by itself. A place that was asked for may still be on its way, and does not exist before. */
-  async #giveBack ({ sessionId, lease }: TurnTicket, wasInterrupted: boolean, asked?: Promise<TurnPlace>): Promise<void> {
-    const { redis, ttlMs, renewMs } = this.#options
-    const { signal } = this.#closing
-    const endsAtMs = performance.now() + ttlMs
-    const place = await asked?.catch(() => {})
-    if (place?.[0] === ABSENT) return
-    for (;;) {
-      try {
-        await redis.run(RELEASE_TURN, sessionId, lease.id, wasInterrupted ? 1 : 0)
-        return
-      } catch {
-        const leftMs = endsAtMs - performance.now()
-        if (signal.aborted || leftMs <= 0) return
-        await new Bell().hear(Math.min(renewMs, leftMs), signal).catch(() => {})
-      }
-    }
+  #release (ticket: TurnTicket, wasInterrupted: boolean, asked?: Promise<TurnPlace>): Promise<void> {
+    if (!this.#tickets.forget(ticket)) return Promise.resolve()
+    const isThere = asked?.then(([place]) => place !== ABSENT, () => true)
+    return this.#releases.giveBack(ticket, wasInterrupted, isThere)
   }
 }
 
@@ -203,13 +182,6 @@ function refuseLost ({ lease }: TurnTicket): void {
   } catch (cause) {
     throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
   }
-}
-
-/** Waits for work that never rejects. */
-async function waitAtMost (ms: number, work: Promise<unknown>): Promise<void> {
-  const done = new Bell()
-  work.finally(done.ring)
-  await done.hear(ms)
 }
 
 /** Names and values in turn, as HGETALL gives them; a hash without any does not exist. */
