@@ -79,11 +79,12 @@ export function testReplicas (t: Test, makeEnvironment: MakeEnvironment): void {
     const [session, token] = [await client.next(), await client.next()]
     client.leave()
     const follow = async (url: string, id = session?.id ?? '', as: object = body) => {
-      for (;;) {
+      for (let looks = 1; ; looks++) {
         const again = await EventClient.open(url, as, { 'last-event-id': id })
-        // Until the other one has written the first events.
-        if (again.status !== 409) return again
+        // Until the other one has written the first events, which it does within a moment.
+        if (again.status !== 409 || looks === 100) return again
         await again.json()
+        await new Promise(resolve => setTimeout(resolve, 20))
       }
     }
     const again = await follow(second)
