@@ -1,4 +1,7 @@
-/** Sessions, with the columns of the session file; `json`, unlike `jsonb`, keeps a text as it was written. */
+/**
+ * Sessions, with the columns of the session file; `json`, unlike `jsonb`, keeps a text as it was written. `revision` rises with each change, and
+ * `last_write` names the one that made it: whoever lost the connection in the middle of a change finds out whether it was made.
+ */
 export const SESSIONS = `
 CREATE TABLE holdline.sessions (
   session_id text COLLATE "C" PRIMARY KEY,
@@ -11,7 +14,8 @@ CREATE TABLE holdline.sessions (
   metadata json NOT NULL DEFAULT '{}',
   extra json NOT NULL DEFAULT '{}',
   asked_at timestamptz(3),
-  revision integer NOT NULL DEFAULT 1
+  revision integer NOT NULL DEFAULT 1,
+  last_write uuid
 );
 CREATE INDEX sessions_by_user ON holdline.sessions (user_id, platform, last_activity DESC);
 CREATE INDEX sessions_by_thread ON holdline.sessions (thread_id);
