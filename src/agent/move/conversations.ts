@@ -6,7 +6,7 @@ import type { ThreadActivity } from '../agent.ts'
 import type { Conversations } from '../conversations.ts'
 import type { MovedClock } from './clock.ts'
 import { describeNote, walkNotes } from './notes.ts'
-import { describeThread, hasThread, readThread, walkThreads, writeThread, type MovedCheckpoint } from './threads.ts'
+import { describeThread, hasThread, readThread, walkThreads, writeThread, type DescribedThread } from './threads.ts'
 
 /** Threads on their way at once: a server has something to do while it waits for its disk. */
 const WIDTH = 8
@@ -18,18 +18,14 @@ export interface ConversationSums {
   readonly notes: Sum
   /** Threads that cannot be read, and are not among them. */
   readonly unreadable: readonly string[]
+  /** Earlier states of threads that stay behind; see `describeThread`. */
+  readonly left: number
 }
 
 /** What was done. */
 export interface ConversationMove extends ConversationSums {
   /** Threads and notes that were there already, and equal. */
   readonly skipped: number
-}
-
-/** A thread, and what it is compared by. */
-interface ReadThread {
-  readonly checkpoints: readonly MovedCheckpoint[]
-  readonly texts: readonly string[]
 }
 
 /** Called after each thread, and after each note. */
@@ -43,8 +39,8 @@ export async function sumConversations (conversations: Conversations, step: Step
 /** Whether all that one place has is the same in the other. */
 export async function isPartOf (part: Conversations, whole: Conversations): Promise<boolean> {
   for await (const { threadId } of walkThreads(part)) {
-    const [texts, others] = await Promise.all([part, whole].map(async place => await describeThread(await readThread(place, threadId))))
-    if (!isSame(texts, others)) return false
+    const [one, other] = await Promise.all([part, whole].map(async place => await describeThread(await readThread(place, threadId))))
+    if (!isSame(one, other)) return false
   }
   for await (const note of walkNotes(part.notes)) {
     const other = await whole.notes.get(note.namespace, note.key)
@@ -70,14 +66,15 @@ export async function isEmpty (conversations: Conversations): Promise<boolean> {
 export async function copyConversations (source: Conversations, target: Conversations, clock: MovedClock, step: Step): Promise<ConversationMove> {
   const isFresh = await isEmpty(target)
   let skipped = 0
-  const sums = await visit(source, step, async ({ threadId, lastWriteMs }, { checkpoints, texts }) => {
-    const present = isFresh ? [] : await readThread(target, threadId)
-    if (present.length > 0 && isSame(await describeThread(present), texts)) {
+  const sums = await visit(source, step, async ({ threadId, lastWriteMs }, found) => {
+    const present = isFresh ? undefined : await tryRead(target, threadId)
+    if (isSame(present, found)) {
       skipped++
       return
     }
-    if (present.length > 0) await target.deleteThread(threadId)
-    await clock.at(lastWriteMs, () => writeThread(target, checkpoints))
+    // What was left half done may not be readable.
+    if (!isFresh) await target.deleteThread(threadId)
+    await clock.at(lastWriteMs, () => writeThread(target, found.checkpoints))
   }, async note => {
     const { namespace, key } = note
     const present = isFresh ? null : await target.notes.get(namespace, key)
@@ -112,13 +109,13 @@ async function removeOthers (source: Conversations, target: Conversations): Prom
 async function visit (
   conversations: Conversations,
   step: Step,
-  seeThread: (thread: ThreadActivity, found: ReadThread) => Promise<void>,
+  seeThread: (thread: ThreadActivity, found: DescribedThread) => Promise<void>,
   seeNote: (note: Item) => Promise<void>
 ): Promise<ConversationSums> {
   const checkpoints = new Checksum()
   const notes = new Checksum()
   const unreadable: string[] = []
-  let threads = 0
+  let [threads, left] = [0, 0]
   await forEachParallel(walkThreads(conversations), WIDTH, async thread => {
     const found = await tryRead(conversations, thread.threadId)
     step()
@@ -127,6 +124,7 @@ async function visit (
       return
     }
     threads++
+    left += found.left
     for (const text of found.texts) checkpoints.add(text)
     await seeThread(thread, found)
   })
@@ -136,20 +134,19 @@ async function visit (
     await seeNote(note)
     step()
   }
-  return { threads, checkpoints: checkpoints.sum, notes: notes.sum, unreadable: unreadable.sort() }
+  return { threads, checkpoints: checkpoints.sum, notes: notes.sum, unreadable: unreadable.sort(), left }
 }
 
 /** Undefined if a thread cannot be read; a store that cannot be read ends all. */
-async function tryRead (conversations: Conversations, threadId: string): Promise<ReadThread | undefined> {
+async function tryRead (conversations: Conversations, threadId: string): Promise<DescribedThread | undefined> {
   try {
-    const checkpoints = await readThread(conversations, threadId)
-    return { checkpoints, texts: await describeThread(checkpoints) }
+    return await describeThread(await readThread(conversations, threadId))
   } catch (error) {
     if (error instanceof ServiceError) throw error
     return undefined
   }
 }
 
-function isSame (texts: readonly string[] | undefined, others: readonly string[] | undefined): boolean {
-  return texts !== undefined && texts.length === others?.length && texts.every((text, index) => text === others[index])
+function isSame (one: DescribedThread | undefined, other: DescribedThread | undefined): boolean {
+  return one !== undefined && one.texts.length === other?.texts.length && one.texts.every((text, index) => text === other.texts[index])
 }

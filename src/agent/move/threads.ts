@@ -56,31 +56,63 @@ export async function writeThread ({ checkpointer, writes }: Conversations, chec
   }
 }
 
-/** The same texts for the same thread, one a checkpoint, wherever it lies. */
-export async function describeThread (checkpoints: readonly MovedCheckpoint[]): Promise<string[]> {
-  return await Promise.all(checkpoints.map(async ({ tuple, writes }) => {
-    const { config, parentConfig, checkpoint, metadata } = tuple
-    const { v, id, ts, channel_values: values, channel_versions: versions, versions_seen: seen } = checkpoint
-    return await formatCanonical({
-      threadId: config.configurable?.thread_id,
-      namespace: config.configurable?.checkpoint_ns,
-      parentId: parentConfig?.configurable?.checkpoint_id,
-      v,
-      id,
-      ts,
-      // A channel without a version has what every new one has, which some stores do not write down.
-      values: Object.fromEntries(Object.entries(values).filter(([channel]) => Object.hasOwn(versions, channel))),
-      versions,
-      seen,
-      metadata,
-      writes
-    })
-  }))
+/** A thread as it is moved, and what it is compared by. */
+export interface DescribedThread {
+  readonly checkpoints: readonly MovedCheckpoint[]
+  /** One a checkpoint, the same wherever the thread lies. */
+  readonly texts: readonly string[]
+  /** Earlier checkpoints that are not moved. */
+  readonly left: number
+}
+
+/**
+ * Describes a thread in the same texts wherever it lies.
+ *
+ * A thread that went back to an earlier checkpoint may have two values of one version of a channel. Postgres has one for each: so the earlier
+ * checkpoint is left behind, which the next turn would remove.
+ */
+export async function describeThread (checkpoints: readonly MovedCheckpoint[]): Promise<DescribedThread> {
+  const described = await Promise.all(checkpoints.map(async checkpoint => ({ checkpoint, values: await formatValues(checkpoint) })))
+  const known = new Map<string, string>()
+  const kept = described.reverse().filter(({ values }) => {
+    if (values.some(({ place, text }) => (known.get(place) ?? text) !== text)) return false
+    for (const { place, text } of values) known.set(place, text)
+    return true
+  }).reverse()
+  return {
+    checkpoints: kept.map(({ checkpoint }) => checkpoint),
+    texts: await Promise.all(kept.map(async ({ checkpoint, values }) => await formatCheckpoint(checkpoint, values))),
+    left: checkpoints.length - kept.length
+  }
+}
+
+interface ValueText {
+  /** Namespace, channel and version. */
+  readonly place: string
+  readonly text: string
+}
+
+/** A channel without a version has what every new one has, which some stores do not write down. */
+async function formatValues ({ tuple: { config, checkpoint } }: MovedCheckpoint): Promise<ValueText[]> {
+  const { channel_values: values, channel_versions: versions } = checkpoint
+  const namespace: unknown = config.configurable?.checkpoint_ns
+  const channels = Object.keys(versions).filter(channel => Object.hasOwn(values, channel)).sort()
+  return await Promise.all(channels.map(async channel =>
+    ({ place: JSON.stringify([namespace, channel, versions[channel]]), text: await formatCanonical(values[channel]) })))
+}
+
+async function formatCheckpoint ({ tuple, writes }: MovedCheckpoint, values: readonly ValueText[]): Promise<string> {
+  const { config, parentConfig, checkpoint: { v, id, ts, channel_versions: versions, versions_seen: seen }, metadata } = tuple
+  const { thread_id: threadId, checkpoint_ns: namespace }: Record<string, unknown> = config.configurable ?? {}
+  const parentId: unknown = parentConfig?.configurable?.checkpoint_id
+  const rest = await formatCanonical({ threadId, namespace, parentId, v, id, ts, versions, seen, metadata, writes })
+  return JSON.stringify([rest, ...values.map(({ place, text }) => [place, text])])
 }
 
 async function formatCanonical (value: unknown): Promise<string> {
-  const [, bytes] = await serializer.dumpsTyped(value)
-  return JSON.stringify(sortKeys(JSON.parse(new TextDecoder().decode(bytes))))
+  const [type, bytes] = await serializer.dumpsTyped(value)
+  if (type !== 'json') return `${type}:${Buffer.from(bytes).toString('base64')}`
+  return JSON.stringify(sortKeys(JSON.parse(new TextDecoder().decode(bytes)))) ?? 'undefined'
 }
 
 /** What is kept as a document of the store's own has another order of keys there. */
