@@ -1,6 +1,4 @@
-import type { MovedClock } from './agent/move/clock.ts'
 import type { Conversations } from './agent/conversations.ts'
-import type { FileOperations } from './sessions/csv/files.ts'
 import type { SessionPlace } from './sessions/move/place.ts'
 
 /** A place that sessions and conversations are moved from, or to, while nobody else works with it. */
@@ -11,14 +9,9 @@ export interface MovePlace {
   readonly conversationsName: string
   /** To be called once; undefined if there are none. */
   openConversations (): Promise<Conversations | undefined>
-  /** Waits for what is under way. */
+  /** Lets go of the place. */
   close (): Promise<void>
 }
 
-/** How a place is opened. */
-export interface MovePlaceOptions {
-  /** A source is only read, and has to be there. */
-  readonly role: 'source' | 'target'
-  readonly clock: MovedClock
-  readonly files: FileOperations
-}
+/** A target that nothing is written to; without sessions if their tables are yet to be made. */
+export type LookedAtPlace = Pick<MovePlace, 'name' | 'conversationsName' | 'close'> & { readonly sessions: SessionPlace | undefined }

@@ -4,6 +4,10 @@ import { readdir } from 'node:fs/promises'
 import { copyConversations } from './agent/conversation-copy.ts'
 import { mergeEnvironment } from './config.ts'
 import { isCoded } from './errors.ts'
+import type { MoveSettings } from './move-address.ts'
+import { moveHouse, type MoveRequest } from './move-house.ts'
+import type { MoveReport } from './move-report.ts'
+import { ProgressLine } from './progress-line.ts'
 import { leaveRoot } from './run-as.ts'
 import { readSessionSettings } from './session-settings.ts'
 import { formatUsage, parseRequest, UsageError } from './sessions/admin/commands.ts'
@@ -41,7 +45,18 @@ function readOptions (): AdminOptions {
     newId: randomUUID,
     files: realFiles,
     listFolder: async (path) => await readdir(path),
-    copyConversations: async (target) => copyConversations(settings.conversationsPath, target)
+    copyConversations: async (target) => copyConversations(settings.conversationsPath, target),
+    move: async (request) => await move(request, settings)
+  }
+}
+
+/** Shows how far it is, where somebody sees that. */
+async function move (request: MoveRequest, settings: MoveSettings): Promise<MoveReport> {
+  const line = process.stderr.isTTY && process.env.TERM !== 'dumb' ? new ProgressLine(process.stderr) : undefined
+  try {
+    return await moveHouse(request, { settings, files: realFiles, now: Date.now, tell: (progress) => { line?.show(progress) } })
+  } finally {
+    line?.end()
   }
 }
 

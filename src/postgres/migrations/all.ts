@@ -1,4 +1,5 @@
 import { ITEMS } from './items.ts'
+import { MOVES } from './moves.ts'
 import { REPLICAS } from './replicas.ts'
 import { SESSION_FUNCTIONS } from './session-functions.ts'
 import { SESSIONS } from './sessions.ts'
@@ -9,5 +10,5 @@ const CHECKPOINT_MIGRATIONS = 'CREATE TABLE holdline.checkpoint_migrations (v in
 
 /** SQL by name, in the order of the names. What was released is never changed: a change is one more. */
 export const MIGRATIONS: ReadonlyMap<string, string> = new Map([
-  ['0001_tables', [SESSIONS, TURNS, SESSION_FUNCTIONS, REPLICAS, ITEMS, CHECKPOINT_MIGRATIONS].join('\n')]
+  ['0001_tables', [SESSIONS, TURNS, SESSION_FUNCTIONS, REPLICAS, ITEMS, MOVES, CHECKPOINT_MIGRATIONS].join('\n')]
 ])

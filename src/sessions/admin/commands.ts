@@ -6,6 +6,7 @@ import { countSessions } from './count.ts'
 import { exportSessions } from './export.ts'
 import { importSessions } from './import.ts'
 import { listSessions } from './list.ts'
+import { migrateSessions } from './migrate.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { showSessions } from './show.ts'
 import { verifySessions } from './verify.ts'
@@ -21,13 +22,19 @@ const OPTIONS = {
   json: { type: 'boolean' },
   platform: { type: 'string' },
   pending: { type: 'boolean' },
-  expired: { type: 'boolean' }
+  expired: { type: 'boolean' },
+  from: { type: 'string' },
+  to: { type: 'string' },
+  'dry-run': { type: 'boolean' }
 } as const
 
 interface Words {
   readonly platform?: string | undefined
   readonly pending?: boolean | undefined
   readonly expired?: boolean | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly 'dry-run'?: boolean | undefined
   readonly isJson: boolean
   /** What follows the command: `<id>`, `<file>`, `<folder>`. */
   readonly operand: string | undefined
@@ -40,6 +47,8 @@ interface Command {
   readonly isOperandOptional?: boolean
   /** Besides `--json`. */
   readonly options?: ReadonlyArray<keyof typeof OPTIONS>
+  /** Those without which it makes no sense, each with an address. */
+  readonly required?: ReadonlyArray<'from' | 'to'>
   readonly text: string
   readonly run: (options: AdminOptions, words: Words) => Promise<Outcome>
 }
@@ -71,7 +80,14 @@ const COMMANDS: readonly Command[] = [
     run: async (options, { operand, isJson }) => await exportSessions(options, { file: operand, isJson })
   },
   { name: 'import', operand: '<file>', text: 'add the sessions of another file; the service must not run', run: withOperand(importSessions) },
-  { name: 'backup', operand: '<folder>', text: 'copy sessions and conversations, consistently, while the service runs', run: withOperand(backUp) }
+  { name: 'backup', operand: '<folder>', text: 'copy sessions and conversations, consistently, while the service runs', run: withOperand(backUp) },
+  {
+    name: 'migrate',
+    required: ['from', 'to'],
+    options: ['dry-run'],
+    text: 'move sessions and conversations to another store; the service must not run',
+    run: async (options, { from = '', to = '', 'dry-run': isDryRun = false }) => await migrateSessions(options, { from, to, isDryRun })
+  }
 ]
 
 /** What was asked for. */
@@ -92,10 +108,12 @@ export function parseRequest (args: readonly string[]): Request {
   if (name === undefined) throw new UsageError('Which command?')
   const command = COMMANDS.find((one) => one.name === name)
   if (command === undefined) throw new UsageError(`There is no command "${name}"`)
-  const { options: taken = [] } = command
-  const stray = Object.keys(given).find((option) => !taken.some((one) => one === option))
+  const { options: taken = [], required = [] } = command
+  const stray = Object.keys(given).find((option) => ![...taken, ...required].some((one) => one === option))
   if (stray !== undefined) throw new UsageError(`${name} takes no option --${stray}`)
   if (operands.length > (command.operand === undefined ? 0 : 1)) throw new UsageError(`${name} takes no "${operands.at(-1)}"`)
+  const missing = required.find((option) => (given[option] ?? '') === '')
+  if (missing !== undefined) throw new UsageError(`${name} needs --${missing} <address>`)
   const [operand] = operands
   if (operand === '' || (operand === undefined && command.operand !== undefined && command.isOperandOptional !== true)) {
     throw new UsageError(`${name} needs ${command.operand}`)
@@ -105,8 +123,9 @@ export function parseRequest (args: readonly string[]): Request {
 
 /** What can be asked for. */
 export function formatUsage (): string {
-  const forms = COMMANDS.map(({ name, operand, options = [] }) => [
+  const forms = COMMANDS.map(({ name, operand, options = [], required = [] }) => [
     name,
+    ...required.map((option) => `--${option} <address>`),
     ...operand === undefined ? [] : [operand],
     ...options.map((option) => OPTIONS[option].type === 'string' ? `[--${option} <${option}>]` : `[--${option}]`)
   ].join(' '))
@@ -120,6 +139,7 @@ export function formatUsage (): string {
     '',
     ...lines,
     '',
+    'An address is csv:<path>, postgres://… or redis://…; or csv, postgres (DATABASE_URL), redis (REDIS_URL) for what the settings name.',
     'The files are those of the settings (environment and .env): SESSIONS_CSV_PATH, SESSIONS_FSYNC, SESSION_TIMEOUT_MINUTES, CONVERSATIONS_PATH, RUN_AS.',
     '--json answers with one JSON document. Exit code: 0 done, 1 failed, 2 not understood.',
     ''

@@ -1,3 +1,5 @@
+import type { MoveRequest } from '../../move-house.ts'
+import type { MoveReport } from '../../move-report.ts'
 import type { FileOperations } from '../csv/files.ts'
 
 /** What the operator's commands work with: the files of a service, which may be running. */
@@ -19,6 +21,8 @@ export interface AdminOptions {
    * if there are no conversations.
    */
   readonly copyConversations: (target: string) => Promise<number | undefined>
+  /** Moves sessions and conversations to another store. */
+  readonly move: (request: MoveRequest) => Promise<MoveReport>
 }
 
 /** What a command found or did: the same facts for people and for programs. */

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { dirname } from 'node:path'
 import { ServiceError } from '../../errors.ts'
-import { lockFile, type FileLock } from '../../lock.ts'
+import { isLocked, lockFile, type FileLock } from '../../lock.ts'
 import type { Log } from '../../log.ts'
 import { joinLines } from '../csv/file-text.ts'
 import type { FileOperations } from '../csv/files.ts'
@@ -9,6 +9,7 @@ import { chooseSessions, type LoadOptions } from '../csv/load.ts'
 import { findMovePath, readMoveFile } from '../csv/move-file.ts'
 import { checkReplaceable, findRealPath, ifPresent } from '../csv/path.ts'
 import { syncFolder, writeNewFile } from '../csv/rewrite.ts'
+import { checkSession } from '../csv/row.ts'
 import { formatLine, RowFormatter } from '../csv/row-text.ts'
 import { readSnapshot, type Snapshot } from '../csv/snapshot.ts'
 import type { Session } from '../session.ts'
@@ -24,12 +25,12 @@ interface Content {
   readonly notes: readonly string[]
 }
 
-/** Which file, and whether it has to be there. */
+/** Which file, and what is done with it. */
 export interface CsvPlaceOptions {
   readonly path: string
   readonly files: FileOperations
-  /** Else a file that is not there is one without sessions. */
-  readonly isSource: boolean
+  /** A source has to be there. A target that nothing is written to is `looked at`: then no folder is made for it, and no lock. */
+  readonly role: 'source' | 'target' | 'looked at'
 }
 
 /**
@@ -42,6 +43,7 @@ export interface CsvPlaceOptions {
  * *Not promised.* Memory that does not grow with the file: the service, too, has all of it in memory.
  */
 export class CsvSessionPlace implements SessionPlace {
+  readonly isWrittenAnew = true
   readonly #options: CsvPlaceOptions
   readonly #realPath: string
   readonly #lock: FileLock
@@ -56,11 +58,12 @@ export class CsvSessionPlace implements SessionPlace {
 
   /** Throws FILE_LOCKED while a service has the file, FILE_INVALID if it is not what it should be. */
   static async open (options: CsvPlaceOptions): Promise<CsvSessionPlace> {
-    const { path, files, isSource } = options
-    if (isSource && await ifPresent(files.stat(path)) === undefined) throw new ServiceError('FILE_INVALID', { message: `There is no ${path} to move` })
-    const realPath = await findRealPath(files, path, true)
-    await checkReplaceable(files, realPath)
-    const lock = lockFile(realPath)
+    const { path, files, role } = options
+    if (role === 'source' && await ifPresent(files.stat(path)) === undefined) throw new ServiceError('FILE_INVALID', { message: `There is no ${path} to move` })
+    const isLookedAt = role === 'looked at'
+    const realPath = await findRealPath(isLookedAt ? { ...files, makeFolder: async () => {} } : files, path, !isLookedAt)
+    await ifPresent(checkReplaceable(files, realPath))
+    const lock = isLookedAt ? lookAtLock(path, realPath) : lockFile(realPath)
     try {
       return new CsvSessionPlace(options, realPath, lock, await readContent(options, realPath))
     } catch (error) {
@@ -105,6 +108,11 @@ export class CsvSessionPlace implements SessionPlace {
     this.#content = await readContent(this.#options, this.#realPath)
   }
 
+  check (record: SessionRecord): void {
+    const session = toSession(record)
+    checkSession(session, Object.keys(session.extra))
+  }
+
   /** The file was written without them. */
   async remove (): Promise<void> {}
 
@@ -132,8 +140,14 @@ export class CsvSessionPlace implements SessionPlace {
   }
 }
 
+/** Throws FILE_LOCKED if somebody has the file, and takes no lock. */
+function lookAtLock (path: string, realPath: string): FileLock {
+  if (isLocked(realPath)) throw new ServiceError('FILE_LOCKED', { message: `${path} is in use by another process` })
+  return { release () {} }
+}
+
 /** Reads what a start would read, and leaves nothing out for being old. */
-async function readContent ({ path, files, isSource }: CsvPlaceOptions, realPath: string): Promise<Content> {
+async function readContent ({ path, files, role }: CsvPlaceOptions, realPath: string): Promise<Content> {
   const made = new Set<string>()
   const newId = (): string => {
     const id = randomUUID()
@@ -144,7 +158,7 @@ async function readContent ({ path, files, isSource }: CsvPlaceOptions, realPath
   const load: LoadOptions = { path, timeoutMs: Infinity, nowMs: Infinity, newId, log: SILENT }
   const snapshot = await readSnapshot(files, realPath, load)
   const { sessions, rejected } = await chooseSessions(snapshot.rows, load)
-  if (!isSource && snapshot.recovery.strangers.length > 0) {
+  if (role !== 'source' && snapshot.recovery.strangers.length > 0) {
     throw new ServiceError('FILE_INVALID', { message: `A journal of another file lies beside ${path}: put it elsewhere` })
   }
   return {

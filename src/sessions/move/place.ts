@@ -14,6 +14,8 @@ export type RecordBatches = AsyncIterable<readonly SessionRecord[]>
 export interface SessionPlace {
   /** What an operator ought to know about what is there. */
   readonly notes: readonly string[]
+  /** Whether `write` leaves nothing of what was there before. */
+  readonly isWrittenAnew: boolean
   /** All of them. */
   read (): RecordBatches
   /** Those of these ids that are there. */
@@ -24,6 +26,8 @@ export interface SessionPlace {
    * @param extraColumns The columns that the service does not know, of all sessions that are to be there.
    */
   write (batches: RecordBatches, extraColumns: readonly string[]): Promise<void>
+  /** Throws if a session cannot be kept there, saying why. */
+  check (record: SessionRecord): void
   remove (sessionIds: readonly string[]): Promise<void>
   /** Whence sessions are being moved here, as long as that is not done: no service starts on such a place. */
   readMark (): Promise<string | undefined>

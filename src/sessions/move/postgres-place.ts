@@ -34,6 +34,7 @@ const WRITE = `INSERT INTO holdline.sessions
 /** Sessions in the table that a service has them in. The pool is the caller's to close. */
 export class PostgresSessionPlace implements SessionPlace {
   readonly notes: readonly string[] = []
+  readonly isWrittenAnew = false
   readonly #pool: PostgresPool
 
   constructor (pool: PostgresPool) {
@@ -69,6 +70,8 @@ export class PostgresSessionPlace implements SessionPlace {
       ])
     }
   }
+
+  check (): void {}
 
   async remove (sessionIds: readonly string[]): Promise<void> {
     await this.#pool.query('DELETE FROM holdline.sessions WHERE session_id = ANY($1::text[])', [sessionIds])

@@ -1,4 +1,4 @@
-import { Checksum, type Sum } from '../../checksum.ts'
+import { Checksum, isSameSum, type Sum } from '../../checksum.ts'
 import { ServiceError } from '../../errors.ts'
 import type { SessionPlace } from './place.ts'
 import { describeRecord, parseExtra, type SessionRecord } from './record.ts'
@@ -50,8 +50,12 @@ export async function isPartOf (part: SessionPlace, whole: SessionPlace): Promis
  *
  * @returns How many were there already, and equal.
  */
-export async function copySessions (source: SessionPlace, target: SessionPlace, extraColumns: readonly string[], step: Step): Promise<number> {
-  const isFresh = await isEmpty(target)
+export async function copySessions (
+  source: SessionPlace, target: SessionPlace, { sum, extraColumns }: SessionSums, step: Step
+): Promise<number> {
+  const present = (await sumSessions(target, () => {})).sum
+  if (isSameSum(present, sum)) return present.count
+  const isFresh = present.count === 0 || target.isWrittenAnew
   const skipped = { count: 0 }
   await target.write(selectNew(source, isFresh ? undefined : target, skipped, step), extraColumns)
   if (isFresh) return 0
@@ -62,11 +66,6 @@ export async function copySessions (source: SessionPlace, target: SessionPlace, 
   }
   if (strays.length > 0) await target.remove(strays)
   return skipped.count
-}
-
-async function isEmpty (place: SessionPlace): Promise<boolean> {
-  for await (const records of place.read()) if (records.length > 0) return false
-  return true
 }
 
 async function * selectNew (
