@@ -7,7 +7,8 @@ import {
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Log } from '../log.ts'
-import { isDiskError } from './disk-error.ts'
+import { isStorageError } from './disk-error.ts'
+import { isTakenOver } from './lost-lease.ts'
 import { keepSafely } from './model-messages.ts'
 import { RunContext } from './run-context.ts'
 
@@ -103,8 +104,9 @@ function guardTools (names: readonly string[], log: Log) {
       try {
         return await handler(request)
       } catch (error) {
-        // Nobody knows what became of a write that met a failing disk: the turn fails, and the yes counts as cut off.
-        if (isGraphInterrupt(error) || isDiskError(error) || runtime.signal?.aborted === true) throw error
+        // Nobody knows what became of a write that met a failing disk: the turn fails, and the yes counts as cut off. One that was taken over is
+        // at its end, whatever the model would say to it.
+        if (isGraphInterrupt(error) || isStorageError(error) || isTakenOver(error) || runtime.signal?.aborted === true) throw error
         // The yes is used up: the agent learns that it failed, and the person is not asked to approve the same call again.
         // Arguments that do not fit are the model's to mend; LangChain's error repeats them, so it is not for the log.
         if (ToolInvocationError.isInstance(error)) return refuse(`The arguments of ${toolCall.name} do not fit its schema.`)

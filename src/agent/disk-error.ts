@@ -22,8 +22,8 @@ export function isDiskFailure (error: unknown): boolean {
   return FAILURE.test(readCode(error) ?? '')
 }
 
-/** Whether an error is the disk's in any way, that of a handle which is closed included; every other one is the agent's. */
-export function isDiskError (error: unknown): boolean {
+/** Whether an error is in any way that of what keeps the conversations, of a handle which is closed included; every other one is the agent's. */
+export function isStorageError (error: unknown): boolean {
   return isCoded(error, 'CONVERSATIONS_UNAVAILABLE') || readCode(error)?.startsWith('SQLITE_') === true
 }
 
@@ -39,10 +39,10 @@ export function refuseConversation (cause?: unknown): ServiceError {
   return new ServiceError('CONVERSATIONS_UNAVAILABLE', { cause, retryAfterSeconds: 5 })
 }
 
-/** Throws an error of a graph's as what a caller may learn: SQLite's errors are the disk's; every other one is the agent's. */
+/** Throws an error of a graph's as what a caller may learn: SQLite's are the disk's; every other one without a code of ours is the agent's. */
 export function rethrowAsServiceError (error: unknown): never {
   if (error instanceof ServiceError) throw error
-  throw isDiskError(error) ? refuseConversation(error) : new ServiceError('AGENT_FAILED', { cause: error })
+  throw isStorageError(error) ? refuseConversation(error) : new ServiceError('AGENT_FAILED', { cause: error })
 }
 
 function readCode (error: unknown): string | undefined {

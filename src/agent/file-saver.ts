@@ -4,26 +4,12 @@ import {
   type PendingWrite
 } from '@langchain/langgraph-checkpoint'
 import type { Tracer } from '@opentelemetry/api'
-import { withSpan } from '../trace.ts'
 import type { PruneOptions } from './checkpoints/saver.ts'
+import { markEnded, traceWrite } from './conversation-write.ts'
 import type { ConversationDatabase } from './database.ts'
 import type { Reopening } from './reopening.ts'
 
-/** LangGraph's name for the task that is none: what is written to a thread from outside. */
-const NO_TASK = '00000000-0000-0000-0000-000000000000'
-
-/** How a write is called in a trace: it ends when it is durable. */
-const WRITE = { name: 'conversation write' }
-
-/** LangGraph's mark of a task that ended with nothing to write. */
-const NO_WRITES = '__no_writes__'
-
-/**
- * LangGraph's checkpoints in the file as it is open now: a graph keeps its checkpointer for life, a connection may not live as long.
- *
- * A task that had an answer and ended with nothing to write gets LangGraph's mark for that, which LangGraph itself sets only where there was no
- * answer either: without it, the task would run again, and do again what it did, as soon as another one beside it has its answer.
- */
+/** LangGraph's checkpoints in the file as it is open now: a graph keeps its checkpointer for life, a connection may not live as long. */
 export class FileSaver extends BaseCheckpointSaver {
   readonly #file: Reopening<ConversationDatabase>
   readonly #tracer: Tracer | undefined
@@ -45,15 +31,13 @@ export class FileSaver extends BaseCheckpointSaver {
   override async put (
     config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, newVersions?: ChannelVersions
   ): Promise<RunnableConfig> {
-    return await withSpan(this.#tracer, WRITE, async () =>
+    return await traceWrite(this.#tracer, async () =>
       await this.#file.use(({ checkpoints }) => checkpoints.put(config, checkpoint, metadata, newVersions)))
   }
 
   override async putWrites (config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
-    const hasEnded = taskId !== NO_TASK && writes.length > 0 && writes.every(([channel]) => channel === '__resume__')
-    const marked: PendingWrite[] = hasEnded ? [...writes, [NO_WRITES, null]] : writes
-    await withSpan(this.#tracer, WRITE, async () =>
-      await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, marked, taskId, taskPath)))
+    await traceWrite(this.#tracer, async () =>
+      await this.#file.use(({ checkpoints }) => checkpoints.putWrites(config, markEnded(writes, taskId), taskId, taskPath)))
   }
 
   override async deleteThread (threadId: string): Promise<void> {

@@ -9,8 +9,9 @@ import type {
 } from './agent.ts'
 import type { Log } from '../log.ts'
 import { canBeToldNo, checkDecisions, listApproved, parseResume, type CheckedTool } from './approvals.ts'
-import { isDiskError, rethrowAsServiceError } from './disk-error.ts'
+import { isStorageError, rethrowAsServiceError } from './disk-error.ts'
 import type { Graph, RunLimits, ThreadKeeper } from './graph.ts'
+import { findLostLease } from './lost-lease.ts'
 import { readMessages } from './messages.ts'
 import { Narration, type Speakers } from './narration.ts'
 import { RestingThreads } from './resting-threads.ts'
@@ -210,14 +211,24 @@ export class LangGraphAgent implements Agent {
 
   /** After a run that failed: makes the thread fit for the next message, then throws why the run failed. */
   async #keepFit ({ threadId, signal }: RunRequest, error: unknown, repair: (isCutOff: boolean) => Promise<unknown>): Promise<never> {
+    // What is to be repaired is another replica's by now, which does so before its turn.
+    throwLostLease(error, signal.reason)
     let failure: unknown
-    await repair(signal.aborted || isDiskError(error)).catch((cause: unknown) => { failure = cause })
+    await repair(signal.aborted || isStorageError(error)).catch((cause: unknown) => { failure = cause })
     if (failure !== undefined) {
+      throwLostLease(failure)
       this.#options.log.error({ err: failure, thread_id: threadId }, 'A thread could not be made fit after a failed run; the next message tries again')
     }
     if (signal.aborted) throw signal.reason
     // A disk that fails the repair, if not the run, is the cause to look at; `pending` finishes the repair before the next turn.
-    return rethrowAsServiceError(isDiskError(failure) && !isDiskError(error) ? failure : error)
+    return rethrowAsServiceError(isStorageError(failure) && !isStorageError(error) ? failure : error)
+  }
+}
+
+function throwLostLease (...errors: readonly unknown[]): void {
+  for (const error of errors) {
+    const lost = findLostLease(error)
+    if (lost !== undefined) throw lost
   }
 }
 

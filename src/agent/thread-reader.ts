@@ -1,7 +1,7 @@
 import type { StateSnapshot } from '@langchain/langgraph'
 import { ServiceError } from '../errors.ts'
 import type { AgentEvent, Message } from './agent.ts'
-import { isDiskError, rethrowAsServiceError } from './disk-error.ts'
+import { isStorageError, rethrowAsServiceError } from './disk-error.ts'
 import { describeReply } from './events.ts'
 import type { Graph } from './graph.ts'
 import { formatMessage, readMessages } from './messages.ts'
@@ -25,7 +25,7 @@ export class ThreadReader {
     try {
       return await this.#graph.getState({ configurable: { thread_id: threadId } })
     } catch (error) {
-      if (isDiskError(error)) return rethrowAsServiceError(error)
+      if (isStorageError(error)) return rethrowAsServiceError(error)
       throw new ServiceError('CONVERSATION_UNREADABLE', { cause: error })
     }
   }

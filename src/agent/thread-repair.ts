@@ -1,8 +1,9 @@
 import type { BaseMessage } from '@langchain/core/messages'
 import { END, type StateSnapshot } from '@langchain/langgraph'
 import type { Log } from '../log.ts'
-import { isDiskError } from './disk-error.ts'
+import { isStorageError } from './disk-error.ts'
 import type { Graph } from './graph.ts'
+import { isTakenOver } from './lost-lease.ts'
 import { updateMessages } from './message-update.ts'
 import { isAiMessage, readMessages } from './messages.ts'
 import { answerOpenCalls, findOpenCalls, findResult, keepAnswered, hasCome, type Answer } from './tool-results.ts'
@@ -116,7 +117,7 @@ export class ThreadRepair {
       await this.#graph.invoke(null, { ...run, configurable, signal: AbortSignal.timeout(ASK_AGAIN_MS) })
       return true
     } catch (error) {
-      if (isDiskError(error)) throw error
+      if (isStorageError(error) || isTakenOver(error)) throw error
       this.#log.warn({ err: error }, 'A question whose answer was cut off could not be asked again; it is taken out')
       return false
     }

@@ -1,3 +1,4 @@
+import { currentLease } from '../turn-lease.ts'
 import { isCompiledGraph, isObject } from './compiled-graph.ts'
 import { listToolSteps } from './graph-tools.ts'
 
@@ -29,9 +30,9 @@ export class ToolCallLimit {
 }
 
 /**
- * Lets a graph's tools obey the limit that a run carries: a call beyond it is refused before it begins, and what becomes of the refusal is up to
- * the graph, which mostly tells its model. Without a limit they are what they were. (A callback of LangChain's could do the same, and would cost
- * every run a third of its time.)
+ * Lets a graph's tools obey the limit that a run carries, and the lease that it runs under: a call beyond the limit, or without the lease, is refused
+ * before it begins, and what becomes of the refusal is up to the graph, which mostly tells its model. Without limit and lease they are what they
+ * were. (A callback of LangChain's could do the same, and would cost every run a third of its time.)
  *
  * *Not promised.* A tool that a node calls by itself; LangGraph's own limit of steps ends what goes round in circles.
  */
@@ -47,6 +48,8 @@ function limitTool (tool: unknown): unknown {
     get (target, key) {
       if (key !== 'invoke') return Reflect.get(target, key, target)
       return (input: unknown, config: unknown) => {
+        // At once: what a tool does cannot be checked by whoever keeps the lease.
+        currentLease()?.check()
         readLimit(config)?.take()
         return Reflect.apply(invoke, target, [input, config])
       }

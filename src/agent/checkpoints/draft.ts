@@ -1,10 +1,10 @@
 import { copyCheckpoint, type BaseCheckpointSaver, type Checkpoint, type CheckpointMetadata } from '@langchain/langgraph-checkpoint'
-import type { ThreadItems } from './item-memory.ts'
+import type { ItemRef, ThreadItems } from './item-memory.ts'
 import { takeShape, type Shape } from './shape.ts'
 
 type Serde = BaseCheckpointSaver['serde']
 
-/** An item of a list that the file does not hold yet, as far as is known. */
+/** An item of a list that is not kept yet, as far as is known. */
 export interface FreshItem {
   readonly index: number
   readonly shape: Shape | undefined
@@ -12,18 +12,20 @@ export interface FreshItem {
 }
 
 /** A channel whose value is a list. */
-export interface DraftList {
+export interface DraftList<Ref extends ItemRef = number> {
   readonly channel: string
-  /** By index: the number of the item; to be filled in for the fresh ones. */
-  readonly numbers: Array<number | undefined>
+  /** As they were put; what is in them may have changed since. */
+  readonly objects: readonly object[]
+  /** By index: the reference of the item; to be filled in for the fresh ones. */
+  readonly refs: Array<Ref | undefined>
   readonly fresh: readonly FreshItem[]
 }
 
 /** A checkpoint as it is to be written, independent of what becomes of its objects. */
-export interface Draft {
+export interface Draft<Ref extends ItemRef = number> {
   readonly body: Uint8Array
   readonly metadata: Uint8Array
-  readonly lists: readonly DraftList[]
+  readonly lists: ReadonlyArray<DraftList<Ref>>
 }
 
 /**
@@ -31,11 +33,11 @@ export interface Draft {
  *
  * @param isKept Whether a channel is part of it.
  */
-export async function draftCheckpoint (
-  serde: Serde, items: ThreadItems, checkpoint: Checkpoint, metadata: CheckpointMetadata, isKept: (channel: string) => boolean
-): Promise<Draft> {
+export async function draftCheckpoint<Ref extends ItemRef> (
+  serde: Serde, items: ThreadItems<Ref>, checkpoint: Checkpoint, metadata: CheckpointMetadata, isKept: (channel: string) => boolean
+): Promise<Draft<Ref>> {
   const entries = Object.entries(checkpoint.channel_values).filter(([channel]) => isKept(channel))
-  const lists: Array<Promise<DraftList>> = []
+  const lists: Array<Promise<DraftList<Ref>>> = []
   const rest: Array<[string, unknown]> = []
   for (const [channel, value] of entries) {
     if (isList(value)) lists.push(draftList(serde, items, channel, value))
@@ -46,16 +48,20 @@ export async function draftCheckpoint (
   return { body, metadata: details, lists: written }
 }
 
-async function draftList (serde: Serde, items: ThreadItems, channel: string, list: readonly object[]): Promise<DraftList> {
-  const numbers = list.map(item => items.numberOf(item))
+async function draftList<Ref extends ItemRef> (
+  serde: Serde, items: ThreadItems<Ref>, channel: string, list: readonly object[]
+): Promise<DraftList<Ref>> {
+  const refs = list.map(item => items.refOf(item))
+  const objects = [...list]
   const fresh = list.flatMap((item, index) => {
-    if (numbers[index] !== undefined) return []
+    if (refs[index] !== undefined) return []
     const dump = serde.dumpsTyped(item)
     return [{ index, shape: takeShape(item), dump }]
   })
   return {
     channel,
-    numbers,
+    objects,
+    refs,
     fresh: await Promise.all(fresh.map(async ({ index, shape, dump }) => ({ index, shape, value: (await dump)[1] })))
   }
 }

@@ -4,7 +4,7 @@ import {
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { formatConfig } from './config.ts'
-import type { ThreadItems } from './item-memory.ts'
+import type { ItemRef, ThreadItems } from './item-memory.ts'
 import { formatRanges, parseLists, parseRanges } from './ranges.ts'
 import type { CheckpointRow, Tables, WriteRow } from './tables.ts'
 
@@ -23,25 +23,39 @@ const CheckpointShape = Type.Object({
 /** Before this version of the format, tasks to be sent lay among the writes of the parent. */
 const SENDS_IN_CHECKPOINT = 4
 
+/** JSON, as bytes or as text. */
+type Stored = Uint8Array | string
+
+/** What of a checkpoint is kept apart from its lists. */
+export interface StoredRow extends Pick<CheckpointRow, 'threadId' | 'namespace' | 'checkpointId' | 'parentId'> {
+  readonly body: Stored | null
+  readonly metadata: Stored | null
+}
+
 /** A checkpoint with all that belongs to it, read at one instant and yet to be revived. */
-export interface StoredTuple {
-  readonly row: CheckpointRow
+export interface StoredTuple<Ref extends ItemRef = number> {
+  readonly row: StoredRow
   readonly writes: readonly WriteRow[]
   readonly parentWrites: readonly WriteRow[]
-  readonly lists: readonly StoredList[]
+  readonly lists: ReadonlyArray<StoredList<Ref>>
 }
 
-interface StoredList {
+/** A list whose items are remembered, or were read. */
+export interface StoredList<Ref extends ItemRef> extends PlacedList<Ref> {
   readonly channel: string
-  /** By index; none where the item is yet to be revived. */
-  readonly objects: Array<object | undefined>
-  readonly stored: readonly StoredItem[]
+  readonly values: ReadonlyMap<Ref, Stored>
 }
 
-interface StoredItem {
+/** A list of which some items are yet to be read. */
+export interface PlacedList<Ref extends ItemRef> {
+  /** By index; none where the item is missing. */
+  readonly objects: Array<object | undefined>
+  readonly missing: ReadonlyArray<MissingItem<Ref>>
+}
+
+interface MissingItem<Ref extends ItemRef> {
   readonly index: number
-  readonly number: number
-  readonly value: Buffer | undefined
+  readonly ref: Ref
   /** One object stands at one place: what is there twice is two objects, as it is for every other saver. */
   readonly isRepeated: boolean
 }
@@ -60,28 +74,40 @@ export function readTuple (tables: Tables, items: ThreadItems, row: CheckpointRo
 
 function readList (
   tables: Tables, items: ThreadItems, threadId: string, channel: string, numbers: readonly number[], seen: Set<number>
-): StoredList {
-  const objects: Array<object | undefined> = []
-  const missing: Array<Omit<StoredItem, 'value'>> = []
-  for (const [index, number] of numbers.entries()) {
-    const isRepeated = seen.has(number)
-    const object = isRepeated ? undefined : items.revived(number)
-    objects.push(object)
-    if (object === undefined) missing.push({ index, number, isRepeated })
-    seen.add(number)
-  }
-  const ranges = formatRanges(missing.map(({ number }) => number))
+): StoredList<number> {
+  const placed = placeItems(items, numbers, seen)
+  const ranges = formatRanges(placed.missing.map(({ ref }) => ref))
   const values = new Map(ranges.flatMap(range => tables.items(threadId, range)).map(({ number, value }) => [number, value]))
-  return { channel, objects, stored: missing.map(item => ({ ...item, value: values.get(item.number) })) }
+  return { channel, ...placed, values }
 }
 
-/** Makes a tuple of what was read; throws if the file holds something else than a checkpoint. */
-export async function reviveTuple (serde: Serde, items: ThreadItems, { row, writes, parentWrites, lists }: StoredTuple): Promise<CheckpointTuple> {
+/**
+ * Puts what is remembered into the places of a list.
+ *
+ * @param seen What stands somewhere in the tuple already; what this list holds is added.
+ */
+export function placeItems<Ref extends ItemRef> (items: ThreadItems<Ref>, refs: readonly Ref[], seen: Set<Ref>): PlacedList<Ref> {
+  const objects: Array<object | undefined> = []
+  const missing: Array<MissingItem<Ref>> = []
+  for (const [index, ref] of refs.entries()) {
+    const isRepeated = seen.has(ref)
+    const object = isRepeated ? undefined : items.revived(ref)
+    objects.push(object)
+    if (object === undefined) missing.push({ index, ref, isRepeated })
+    seen.add(ref)
+  }
+  return { objects, missing }
+}
+
+/** Makes a tuple of what was read; throws if it is something else than a checkpoint. */
+export async function reviveTuple<Ref extends ItemRef> (
+  serde: Serde, items: ThreadItems<Ref>, { row, writes, parentWrites, lists }: StoredTuple<Ref>
+): Promise<CheckpointTuple> {
   const { threadId, namespace, checkpointId, parentId } = row
   const checkpoint = await reviveCheckpoint(serde, row)
-  for (const { channel, objects, stored } of lists) {
+  for (const { channel, objects, missing, values } of lists) {
     const list: unknown[] = [...objects]
-    await Promise.all(stored.map(async item => { list[item.index] = await reviveItem(serde, items, item) }))
+    await Promise.all(missing.map(async item => { list[item.index] = await reviveItem(serde, items, item, values.get(item.ref)) }))
     checkpoint.channel_values[channel] = list
   }
   if (checkpoint.v < SENDS_IN_CHECKPOINT && parentId !== null) await moveSends(serde, checkpoint, parentWrites)
@@ -96,7 +122,7 @@ export async function reviveTuple (serde: Serde, items: ThreadItems, { row, writ
 }
 
 /** The details of a checkpoint alone, by which it may be looked for. */
-export async function reviveMetadata (serde: Serde, { metadata }: CheckpointRow): Promise<CheckpointMetadata | undefined> {
+export async function reviveMetadata (serde: Serde, { metadata }: Pick<StoredRow, 'metadata'>): Promise<CheckpointMetadata | undefined> {
   const revived: unknown = metadata === null ? undefined : await serde.loadsTyped('json', metadata)
   return isMetadata(revived) ? revived : undefined
 }
@@ -106,16 +132,18 @@ function isMetadata (value: unknown): value is CheckpointMetadata {
   return typeof value === 'object' && value !== null && 'source' in value && 'step' in value
 }
 
-async function reviveCheckpoint (serde: Serde, { body }: CheckpointRow): Promise<Checkpoint> {
+async function reviveCheckpoint (serde: Serde, { body }: StoredRow): Promise<Checkpoint> {
   const revived: unknown = body === null ? undefined : await serde.loadsTyped('json', body)
   if (!Value.Check(CheckpointShape, revived)) throw new TypeError('A checkpoint cannot be read')
   return revived
 }
 
-async function reviveItem (serde: Serde, items: ThreadItems, { number, value, isRepeated }: StoredItem): Promise<unknown> {
+async function reviveItem<Ref extends ItemRef> (
+  serde: Serde, items: ThreadItems<Ref>, { ref, isRepeated }: MissingItem<Ref>, value: Stored | undefined
+): Promise<unknown> {
   if (value === undefined) throw new TypeError('An item of a checkpoint is missing')
   const revived: unknown = await serde.loadsTyped('json', value)
-  if (!isRepeated && typeof revived === 'object' && revived !== null) items.keepRevived(number, revived, value.length)
+  if (!isRepeated && typeof revived === 'object' && revived !== null) items.keepRevived(ref, revived, value.length)
   return revived
 }
 

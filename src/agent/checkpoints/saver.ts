@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { RunnableConfig } from '@langchain/core/runnables'
 import {
   BaseCheckpointSaver, WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointListOptions, type CheckpointMetadata,
@@ -10,6 +9,7 @@ import { formatConfig, readConfig, readPlace, type Place } from './config.ts'
 import { draftCheckpoint, type Draft } from './draft.ts'
 import { Flights } from './flights.ts'
 import { ItemMemory, type ItemMemoryOptions, type ThreadItems } from './item-memory.ts'
+import { hasDetails, hasOpenDeltas, isFiltering } from './metadata.ts'
 import type { Prune } from './pruning.ts'
 import { readTuple, reviveMetadata, reviveTuple } from './revival.ts'
 import { makeTables } from './schema.ts'
@@ -159,10 +159,7 @@ export class ThreadSaver extends BaseCheckpointSaver {
   }
 
   async #hasDetails (row: CheckpointRow, filter: CheckpointListOptions['filter']): Promise<boolean> {
-    const asked = Object.entries(filter ?? {}).filter(([, value]) => value !== undefined)
-    if (asked.length === 0) return true
-    const metadata = new Map<string, unknown>(Object.entries(await reviveMetadata(this.serde, row) ?? {}))
-    return asked.every(([key, value]) => isDeepStrictEqual(metadata.get(key), value))
+    return !isFiltering(filter) || hasDetails(await reviveMetadata(this.serde, row), filter)
   }
 
   /** What tells whether a checkpoint was put before another one; one that is not there any more is placed by its id. */
@@ -178,9 +175,4 @@ export class ThreadSaver extends BaseCheckpointSaver {
     const known = this.#tables.channels(threadId, namespace)
     return channel => !old.includes(channel) || known.has(channel)
   }
-}
-
-/** Whether a checkpoint holds changes of a channel only, and needs its parents for the value. */
-function hasOpenDeltas ({ counters_since_delta_snapshot: counters = {} }: CheckpointMetadata): boolean {
-  return Object.values(counters).some(([updates]) => updates > 0)
 }

@@ -1,14 +1,11 @@
-import { createHash } from 'node:crypto'
 import type { Database, Statement, Transaction } from 'better-sqlite3'
 import { isDiskFailure } from '../disk-error.ts'
+import { digestItem } from './digest.ts'
 import type { Draft, DraftList } from './draft.ts'
 import type { ThreadItems } from './item-memory.ts'
 import { Pruning, type Prune } from './pruning.ts'
 import { formatRanges } from './ranges.ts'
 import type { Key, NewCheckpoint, Tables } from './tables.ts'
-
-/** Of SHA-256: two values of one thread that have these bytes in common do not turn up. */
-const DIGEST_BYTES = 16
 
 /** A write of a task, to be written. */
 export interface NewWrite {
@@ -87,11 +84,10 @@ export class Writer {
     this.#transact.immediate(() => { this.#pruning.deleteThread(threadId) })
   }
 
-  #numberItems (threadId: string, { numbers, fresh }: DraftList): number[] {
-    const all = new Map(numbers.entries())
+  #numberItems (threadId: string, { refs, fresh }: DraftList): number[] {
+    const all = new Map(refs.entries())
     for (const { index, value } of fresh) {
-      const digest = createHash('sha256').update(value).digest().subarray(0, DIGEST_BYTES)
-      all.set(index, this.#tables.putItem(threadId, digest, value))
+      all.set(index, this.#tables.putItem(threadId, digestItem(value), value))
     }
     return Array.from(all.values(), number => {
       if (number === undefined) throw new Error('An item of a list was not written')

@@ -5,15 +5,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ConversationFile } from '../../../src/agent/checkpointer.ts'
 import { ThreadSaver } from '../../../src/agent/checkpoints/saver.ts'
-import { idOf, listTuples, makeCheckpoint, makeMessages, METADATA, openSaver, putValues, readValues, threadConfig } from '../../fixtures/checkpoints.ts'
+import { idAt, idOf, listTuples, makeCheckpoint, makeMessages, METADATA, openSaver, putValues, readValues, threadConfig } from '../../fixtures/checkpoints.ts'
 import { makeFolder } from '../../fixtures/folder.ts'
-
-/** An id as a clock gives it that says this many milliseconds; LangGraph's ids rise with it. */
-function idAt (ms: number): string {
-  const steps = BigInt(ms) * 10_000n + 122_192_928_000_000_000n
-  const hex = steps.toString(16).padStart(15, '0')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-6${hex.slice(12)}-8000-000000000000`
-}
+import { applyChange, CHANGE_KINDS } from '../../fixtures/list-changes.ts'
 
 t.test('the newest checkpoint is the one put last, also after the clock stepped back, and after the file was opened again', async t => {
   const path = join(makeFolder(t), 'conversations.sqlite')
@@ -96,11 +90,9 @@ t.test('what was handed out, and what was put, may be changed without a trace, a
   }
 })
 
-const KINDS = ['append', 'append', 'remove', 'replace', 'repeat', 'swap', 'mutate', 'mutate', 'clear', 'mix']
-
 t.test('any lists, after any changes of a run, are what LangGraph\'s own serializer makes of them, with and without the memory', async t => {
   const plain = new JsonPlusSerializer()
-  const change = fc.record({ kind: fc.constantFrom(...KINDS), at: fc.nat(8), text: fc.string() })
+  const change = fc.record({ kind: fc.constantFrom(...CHANGE_KINDS), at: fc.nat(8), text: fc.string() })
   await fc.assert(fc.asyncProperty(fc.array(change, { maxLength: 25 }), fc.boolean(), fc.boolean(), async (changes, isRemembering, isRevived) => {
     const { saver, db } = openSaver(t, isRemembering ? {} : { memory: { maxBytes: 0, maxThreads: 0 } })
     let config = threadConfig()
@@ -236,22 +228,4 @@ t.test('a checkpoint is kept whole: what it has beside its values too', async t 
 async function readMessagesOf (saver: ThreadSaver, config = threadConfig()): Promise<BaseMessage[]> {
   const messages = (await readValues(saver, config))?.messages
   return Array.isArray(messages) ? messages : []
-}
-
-function applyChange (list: readonly unknown[], kind: string, at: number, text: string): unknown[] {
-  const index = list.length === 0 ? 0 : at % list.length
-  const message = at % 2 === 0 ? new HumanMessage({ id: `${at}`, content: text }) : new AIMessage({ content: text, tool_calls: [{ name: 'a', args: { text } }] })
-  const found = list[index]
-  switch (kind) {
-    case 'append': return [...list, message, { text, inner: { list: [at] } }]
-    case 'remove': return list.toSpliced(index, 1)
-    case 'replace': return list.map((item, place) => place === index ? message : item)
-    case 'repeat': return found === undefined ? [...list] : [...list, found, found]
-    case 'swap': return list.toReversed()
-    case 'clear': return []
-    case 'mix': return list.length > 3 ? [...list, text] : [...list]
-    default:
-      if (typeof found === 'object' && found !== null) Object.assign(found, 'content' in found ? { content: text } : { text })
-      return [...list]
-  }
 }
