@@ -46,6 +46,16 @@ export function isConnectionLost (error: unknown): boolean {
   return error instanceof Error && (LOST_CODE.test(readCode(error)) || LOST_MESSAGE.test(error.message))
 }
 
+/**
+ * Whether a connection broke under what was sent over it: another one may be had at once. Not so where none could be had, or where the server does
+ * not answer.
+ */
+export function isCutOff (error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const isBroken = /^(?:080[01][036]|25P0[34]|57P0[125]|ECONNRESET|EPIPE)$/.test(readCode(error))
+  return isBroken || /^(?:Connection terminated(?! due)|Client has)/.test(error.message)
+}
+
 /** Whether the server answers, and keeps no change: it is read-only, a standby for instance, or its disk is full. */
 export function isWriteRefused (error: unknown): boolean {
   return isCoded(error, '25006') || isCoded(error, '53100')

@@ -22,12 +22,9 @@ export interface Listed {
  * @throws ServiceError REQUEST_INVALID for a cursor or limit that cannot be read.
  */
 export async function cutPage (listed: Listed, query: SessionQuery): Promise<SessionPage> {
-  const { limit, cursor } = query
-  if (!Number.isSafeInteger(limit) || limit < 1) {
-    throw new ServiceError('REQUEST_INVALID', { message: `limit must be a positive integer, received ${limit}` })
-  }
+  const { limit } = query
   const found: Session[] = []
-  let after: Position | undefined = cursor === undefined ? undefined : parseCursor(cursor)
+  let after = readStart(query)
   for (let visited = SESSIONS_PER_TURN; visited === SESSIONS_PER_TURN && found.length <= limit;) {
     visited = 0
     for (const session of listed.walk(after)) {
@@ -37,10 +34,26 @@ export async function cutPage (listed: Listed, query: SessionQuery): Promise<Ses
     }
     if (visited === SESSIONS_PER_TURN) await nextTurn()
   }
+  return { ...endPage(found, limit), count: countMatches(listed.tally(), query) }
+}
+
+/**
+ * The position behind which a page begins; undefined for the first one.
+ *
+ * @throws ServiceError REQUEST_INVALID for a cursor or limit that cannot be read.
+ */
+export function readStart ({ limit, cursor }: SessionQuery): Position | undefined {
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new ServiceError('REQUEST_INVALID', { message: `limit must be a positive integer, received ${limit}` })
+  }
+  return cursor === undefined ? undefined : parseCursor(cursor)
+}
+
+/** A page out of what was found, of which one more than fits says that another page follows. */
+export function endPage (found: readonly Session[], limit: number): Omit<SessionPage, 'count'> {
   const sessions = found.slice(0, limit)
   const last = sessions.at(-1)
-  const nextCursor = found.length > limit && last !== undefined ? formatCursor(last) : null
-  return { sessions, count: countMatches(listed.tally(), query), nextCursor }
+  return { sessions, nextCursor: found.length > limit && last !== undefined ? formatCursor(last) : null }
 }
 
 function matches (session: Session, { platform, hasPendingApproval }: SessionQuery): boolean {
@@ -48,7 +61,8 @@ function matches (session: Session, { platform, hasPendingApproval }: SessionQue
     (hasPendingApproval === undefined || hasPendingApproval === (session.pendingApproval !== null))
 }
 
-function countMatches (tally: Tally, { platform: wanted, hasPendingApproval }: SessionQuery): number {
+/** How many of the sessions of a tally match. */
+export function countMatches (tally: Pick<Tally, 'counts'>, { platform: wanted, hasPendingApproval }: SessionQuery): number {
   let count = 0
   for (const [platform, { all, pending }] of tally.counts) {
     if (wanted !== undefined && wanted !== platform) continue

@@ -24,7 +24,7 @@ export class Questions {
       this.#askedMs.delete(sessionId)
       return
     }
-    const atMs = readTime(after, approval)
+    const atMs = readAskedMs(after, approval)
     // The same question, its answer under way, keeps its place; another one is as new as any.
     if (this.#askedMs.get(sessionId) === atMs) return
     this.#askedMs.delete(sessionId)
@@ -47,8 +47,11 @@ export class Questions {
   }
 }
 
-/** What another service wrote may say it in another way, or not at all: then it was when the session was last active. */
-function readTime ({ lastActivityMs }: Session, { requested_at: text }: JsonObject): number {
+/**
+ * When a question was asked, in milliseconds since the epoch. What another service wrote may say it in another way, or not at all: then it was when
+ * the session was last active.
+ */
+export function readAskedMs ({ lastActivityMs }: Session, { requested_at: text }: JsonObject): number {
   const atMs = typeof text === 'string' ? Date.parse(text) : NaN
   return Number.isNaN(atMs) ? lastActivityMs : atMs
 }

@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { ServiceError } from '../../src/errors.ts'
 import type { Session } from '../../src/sessions/session.ts'
 import type { LoadReport, SessionStore } from '../../src/sessions/store.ts'
+import { runUnderLease } from '../../src/turn-lease.ts'
 import { makeClock, makeSession, START_MS, type Clock } from '../fixtures/sessions.ts'
 
 /** What a store under test is made with. */
@@ -104,12 +105,12 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     t.same((await store.get('s-1'))?.metadata, { a: 1, b: 2 })
   })
 
-  t.test('a change shows in no read before it is saved', async (t) => {
+  t.test('a change that a read shows before it is acknowledged is one that is acknowledged', async (t) => {
     const { store } = await setUp(t)
     const created = store.create(makeSession())
-    t.equal(await store.get('s-1'), undefined)
+    const early = await store.get('s-1')
     await created
-    t.ok(await store.get('s-1'))
+    t.same(await store.get('s-1'), early ?? makeSession())
   })
 
   t.test('a deleted session is returned once and gone for good', async (t) => {
@@ -130,6 +131,22 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     t.same(ids(await store.findByUser('telegram_1')), ['new', 'web', 'old'])
     t.same(ids(await store.findByUser('telegram_1', 'telegram')), ['new', 'old'])
     t.same(await store.findByUser('nobody'), [])
+  })
+
+  t.test('the latest session is that of the first of several names that has one on the platform', async (t) => {
+    const { store, clock } = await setUp(t)
+    await store.create(makeSession({ sessionId: 'old', userId: 'a', lastActivityMs: START_MS - 2 }))
+    await store.create(makeSession({ sessionId: 'new', userId: 'a', lastActivityMs: START_MS - 1 }))
+    await store.create(makeSession({ sessionId: 'other', userId: 'b' }))
+    await store.create(makeSession({ sessionId: 'web', userId: 'c', platform: 'web' }))
+    const latest = async (...userIds: string[]): Promise<string | undefined> => (await store.findLatest(userIds, 'telegram'))?.sessionId
+    t.equal(await latest('a', 'b'), 'new')
+    t.equal(await latest('b', 'a'), 'other')
+    t.equal(await latest('c', 'none', 'a'), 'new')
+    t.equal(await latest('c'), undefined)
+    t.equal(await latest(), undefined)
+    clock.nowMs += TIMEOUT_MS
+    t.equal(await latest('a', 'b'), 'other', 'one that has expired is not there')
   })
 
   t.test('continueOrCreate continues the most recent session of the person and platform', async (t) => {
@@ -308,6 +325,54 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     const held = await store.lock('any')
     await t.rejects(store.lock('any', { maxWaiting: 0 }), refusal('TURN_QUEUE_FULL'))
     await held.release()
+  })
+
+  t.test('a lock brings the session as it is when the lock is given', async (t) => {
+    const { store } = await setUp(t)
+    await store.create(makeSession())
+    const none = await store.lock('none')
+    t.equal(none.session, undefined)
+    const first = await store.lock('s-1')
+    t.same(first.session, makeSession())
+    const waiting = store.lock('s-1')
+    const changed = await runUnderLease(first.lease, () => store.update('s-1', (session) => ({ ...session, metadata: { n: 1 } })))
+    await first.release()
+    const second = await waiting
+    t.same(second.session, changed)
+    await runUnderLease(second.lease, () => store.delete('s-1'))
+    await second.release()
+    const third = await store.lock('s-1')
+    t.equal(third.session, undefined)
+    await Promise.all([none.release(), third.release()])
+  })
+
+  t.test('what others change while a lock is held is not written over', async (t) => {
+    const { store } = await setUp(t)
+    await store.create(makeSession())
+    const { lease, release } = await store.lock('s-1')
+    await store.update('s-1', (session) => ({ ...session, metadata: { theirs: 1 } }))
+    await runUnderLease(lease, () => store.update('s-1', (session) => ({ ...session, metadata: { ...session.metadata, ours: 2 } })))
+    await release()
+    t.same((await store.get('s-1'))?.metadata, { theirs: 1, ours: 2 })
+  })
+
+  t.test('no change is made under a lease that is lost', async (t) => {
+    const { store } = await setUp(t)
+    await store.create(makeSession())
+    const { lease, release } = await store.lock('s-1')
+    await release()
+    if (lease === undefined) {
+      t.comment('nobody else could take a turn over here')
+      return
+    }
+    const lost = refusal('TURN_TAKEN_OVER')
+    await runUnderLease(lease, async () => {
+      await t.rejects(store.update('s-1', touch(START_MS + 1)), lost)
+      await t.rejects(store.delete('s-1'), lost)
+      await t.rejects(store.create(makeSession({ sessionId: 's-2' })), lost)
+      await t.rejects(store.continueOrCreate('telegram_2', 'telegram', () => makeSession({ sessionId: 's-3', userId: 'telegram_2' })), lost)
+    })
+    t.same((await store.list({ limit: 9 })).sessions, [makeSession()])
   })
 
   t.test('close waits for the changes under way, can be called twice, and refuses what comes after', async (t) => {

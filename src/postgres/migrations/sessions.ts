@@ -10,9 +10,9 @@ CREATE TABLE holdline.sessions (
   thread_id text COLLATE "C" NOT NULL,
   created_at timestamptz(3) NOT NULL,
   last_activity timestamptz(3) NOT NULL,
-  pending_approval json,
-  metadata json NOT NULL DEFAULT '{}',
-  extra json NOT NULL DEFAULT '{}',
+  pending_approval json CHECK (json_typeof(pending_approval) = 'object'),
+  metadata json NOT NULL DEFAULT '{}' CHECK (json_typeof(metadata) = 'object'),
+  extra json NOT NULL DEFAULT '{}' CHECK (json_typeof(extra) = 'object'),
   asked_at timestamptz(3),
   revision integer NOT NULL DEFAULT 1,
   last_write uuid

@@ -18,6 +18,16 @@ t.test('a CSV store is a session store', async (t) => {
   })
 })
 
+t.test('a change shows in no read before it is saved', async (t) => {
+  const store = new CsvSessionStore({ ...base, path: join(makeFolder(t), 'sessions.csv'), log: makeLog() })
+  t.after(() => store.close())
+  await store.open()
+  const created = store.create(makeSession())
+  t.equal(await store.get('s-1'), undefined)
+  await created
+  t.ok(await store.get('s-1'))
+})
+
 t.test('a session is one line of the documented form', async (t) => {
   const path = join(makeFolder(t), 'sessions.csv')
   const store = new CsvSessionStore({ ...base, path, log: makeLog() })
