@@ -17,7 +17,8 @@ export class RedisWrites implements WritePlaces {
   async read (config: RunnableConfig): Promise<PlacedWrite[]> {
     const { threadId, namespace, checkpointId } = readPlace(config)
     const found = await this.#threads.read(threadId, namespace, checkpointId)
-    return await Promise.all((found?.writes ?? []).map(async ({ type, value, ...place }) => ({ ...place, value: await this.#serde.loadsTyped(type, value) })))
+    return await Promise.all((found?.writes ?? []).map(async ({ type, value, ...place }) =>
+      ({ ...place, value: await this.#serde.loadsTyped(type, value) })))
   }
 
   async put (config: RunnableConfig, writes: readonly PlacedWrite[]): Promise<void> {

@@ -1,4 +1,6 @@
 import { formatJsonObject, parseJsonObject } from '../csv/json.ts'
+import { isTime } from '../csv/time.ts'
+import { readAskedMs } from '../questions.ts'
 import type { Session } from '../session.ts'
 
 /** A session as it lies in a store: its JSON is text, and stays as it was written. */
@@ -72,14 +74,10 @@ function normalize (text: string): string {
   return value === null ? '' : formatJsonObject(value)
 }
 
-/**
- * When the question was asked that a session waits with; undefined if it waits with none. One that does not say it was asked when the session was
- * last active.
- */
-export function findAskedMs ({ pendingApproval, lastActivityMs }: SessionRecord): number | undefined {
-  const approval = parseJsonObject(pendingApproval)
+/** When the question was asked that a session waits with; undefined if it waits with none. */
+export function findAskedMs (record: SessionRecord): number | undefined {
+  const approval = parseJsonObject(record.pendingApproval)
   if (approval === null) return undefined
-  const { requested_at: text } = approval
-  const atMs = typeof text === 'string' ? Date.parse(text) : NaN
-  return Number.isNaN(atMs) ? lastActivityMs : atMs
+  const askedMs = readAskedMs(record, approval)
+  return isTime(askedMs) ? askedMs : record.lastActivityMs
 }
