@@ -11,10 +11,10 @@ export async function migrateSessions ({ move }: AdminOptions, request: MoveRequ
 
 function * formatReport (report: MoveReport): Generator<string> {
   const { from, to, isDryRun, isResumed, sessions, conversations, isVerified } = report
-  yield escapeControls(isDryRun ? `From ${from} to ${to} would be moved:\n` : `From ${from} to ${to}${isResumed ? ', resumed' : ''}:\n`)
+  yield `${escapeControls(`From ${from} to ${to}${isDryRun ? ', a dry run' : isResumed ? ', resumed' : ''}`)}\n`
   const skipped = sessions.skipped + (conversations?.skipped ?? 0)
   const rows = [
-    ['', isDryRun ? 'in the source' : 'moved', 'checksum'],
+    ['', 'in the source', 'checksum'],
     ['sessions', String(sessions.source.count), sessions.source.sha256],
     ...conversations === undefined
       ? []
