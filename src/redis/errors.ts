@@ -53,6 +53,11 @@ export function isHopeless (error: unknown): boolean {
   return HOPELESS.has(readReply(error) ?? '') || (error instanceof Error && isOfTls(error))
 }
 
+/** Whether the server answered: whatever it was sent, nobody has to wonder what became of it. */
+export function isReply (error: unknown): boolean {
+  return error instanceof ReplyError
+}
+
 /** Whether the server did not answer in time, though it is connected. */
 export function isTimeout (error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out'

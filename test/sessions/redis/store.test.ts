@@ -1,0 +1,19 @@
+import t from 'tap'
+import { RedisConnection } from '../../../src/redis/client.ts'
+import { RedisSessionStore } from '../../../src/sessions/redis/store.ts'
+import { testSessionStore } from '../../contract/session-store.ts'
+import { makeLog } from '../../fixtures/sessions.ts'
+import { NO_REDIS, RedisServer } from '../../fixtures/redis.ts'
+import { makeTurns } from '../../fixtures/redis-stand-in.ts'
+
+t.test('a Redis store is a session store', { skip: NO_REDIS }, async t => {
+  const server = await RedisServer.start(t)
+  const log = makeLog()
+  const connection = new RedisConnection({ url: server.addressOf(0), log })
+  t.after(() => connection.close())
+  await connection.open()
+  testSessionStore(t, async (_t, settings) => {
+    await connection.client.flushdb()
+    return () => new RedisSessionStore({ connection, turns: makeTurns(connection), log, observer: { saved () {}, refused () {}, synced () {}, rewrote () {} }, ...settings })
+  })
+})
