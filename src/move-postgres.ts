@@ -1,7 +1,8 @@
 import { openPostgresConversations } from './agent/postgres/open.ts'
+import type { Conversations } from './agent/conversations.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
-import type { MoveAddress } from './move-address.ts'
+import { nameServer, type MoveAddress } from './move-address.ts'
 import type { LookedAtPlace, MovePlace } from './move-place.ts'
 import { explainPostgresError } from './postgres/errors.ts'
 import { migrate } from './postgres/migrate.ts'
@@ -36,6 +37,25 @@ export async function openPostgresPlace (address: Address, role: 'source' | 'tar
       openConversations: async () => await openPostgresConversations({ pool, now, log: SILENT }),
       close: async () => { await pool.close() }
     }
+  } catch (error) {
+    await pool.close()
+    throw error
+  }
+}
+
+/** Opens the conversations in a database whose sessions are elsewhere; brings its tables up. Throws STORE_UNREACHABLE. */
+export async function openPostgresConversationPlace (url: string, now: () => number): Promise<Conversations> {
+  const pool = await connect({ kind: 'postgres', name: nameServer(url), url })
+  try {
+    await migrate(pool)
+    const conversations = await openPostgresConversations({ pool, now, log: SILENT })
+    const close = conversations.close.bind(conversations)
+    return Object.assign(conversations, {
+      close: async () => {
+        await close()
+        await pool.close()
+      }
+    })
   } catch (error) {
     await pool.close()
     throw error

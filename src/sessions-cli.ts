@@ -4,8 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { copyConversations } from './agent/conversation-copy.ts'
 import { mergeEnvironment } from './config.ts'
 import { isCoded } from './errors.ts'
-import type { MoveSettings } from './move-address.ts'
-import { moveHouse, type MoveRequest } from './move-house.ts'
+import { moveHouse, type MoveRequest, type MoveTools } from './move-house.ts'
 import type { MoveReport } from './move-report.ts'
 import { ProgressLine } from './progress-line.ts'
 import { leaveRoot } from './run-as.ts'
@@ -51,7 +50,7 @@ function readOptions (): AdminOptions {
 }
 
 /** Shows how far it is, where somebody sees that. */
-async function move (request: MoveRequest, settings: MoveSettings): Promise<MoveReport> {
+async function move (request: MoveRequest, settings: MoveTools['settings']): Promise<MoveReport> {
   const line = process.stderr.isTTY && process.env.TERM !== 'dumb' ? new ProgressLine(process.stderr) : undefined
   try {
     return await moveHouse(request, { settings, files: realFiles, now: Date.now, tell: (progress) => { line?.show(progress) } })

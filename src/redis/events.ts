@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis'
+import { ReplyError, type Redis } from 'ioredis'
 import type { Log } from '../log.ts'
 import { EVENTS_CHANNEL } from './turn-scripts.ts'
 
@@ -29,6 +29,7 @@ export class RedisEvents {
   readonly #followers = new Map<string, Set<() => void>>()
   #poll: NodeJS.Timeout | undefined
   #ping: NodeJS.Timeout | undefined
+  #wasLost = false
   #isClosed = false
 
   constructor ({ redis, log }: RedisEventsOptions) {
@@ -43,7 +44,7 @@ export class RedisEvents {
       retryStrategy: () => POLL_MS
     })
     this.#line.on('message', (_channel, topic) => { this.#wake(topic) })
-    this.#line.on('ready', () => { void this.#listen() })
+    this.#line.on('ready', () => { this.#listen().catch(() => {}) })
     this.#line.on('close', () => { this.#lose() })
     // Each is followed by a close; without a listener it would end the process.
     this.#line.on('error', () => {})
@@ -85,18 +86,20 @@ export class RedisEvents {
       await this.#line.subscribe(EVENTS_CHANNEL)
     } catch (error) {
       // A server that refuses (its user may use no channels) is not asked again before the next connection: polling does.
-      if (!this.#isClosed) this.#log.warn({ err: error }, 'Redis: news between replicas do not come: they are looked for every 100 ms, which costs more')
+      if (error instanceof ReplyError) this.#log.warn({ err: error }, 'Redis: news between replicas do not come: they are looked for every 100 ms, which costs more')
       return
     }
     if (this.#poll === undefined || this.#isClosed) return
     clearInterval(this.#poll)
     this.#poll = undefined
+    if (this.#wasLost) this.#log.info({}, 'Redis: news between replicas come again')
     // What was told in between is lost.
     this.#wakeAll()
   }
 
   #lose (): void {
     if (this.#isClosed || this.#poll !== undefined) return
+    this.#wasLost = true
     this.#log.warn({}, 'Redis: the line for news between replicas was lost: until it is back, they are looked for every 100 ms')
     this.#startPolling()
   }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Bell } from '../bell.ts'
@@ -6,16 +7,22 @@ import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { LockOptions } from '../sessions/store.ts'
 import type { TurnLease } from '../turn-lease.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisEvents } from './events.ts'
-import { ADVANCE_TURN, ENTER_TURN, FIND_OUTCOME, INTERRUPT_TURN, RELEASE_TURN } from './turn-scripts.ts'
+import { TurnInterrupts } from './turn-interrupts.ts'
+import { ADVANCE_TURN, ENTER_TURN, RELEASE_TURN } from './turn-scripts.ts'
 import { TurnTickets, type TurnTicket } from './turn-tickets.ts'
 
 const TTL_MS = 10_000
 const RETRY_AFTER_SECONDS = 5
 
-/** What a lease that has ended takes to be gone. */
+/** After which a lease is gone that has ended: it counts in whole milliseconds. */
 const LITTLE_MS = 10
+
+/** What `TurnPlace` begins with. */
+const FIRST = 1
+const ABSENT = -1
 
 /** A turn whose time has come. */
 export interface QueuedTurn {
@@ -40,37 +47,155 @@ export interface RedisTurnQueueOptions {
   readonly renewMs?: number
 }
 
-/** Whether it is in (-1: not, any more), or first; for how many ms the first one is good; the session's hash, names and values in turn. */
+/** 1 first, 0 behind others, -1 not there; for how many ms the first one is good; the session's hash, names and values in turn. */
 const TurnPlace = Type.Tuple([Type.Integer(), Type.Integer(), Type.Array(Type.String())])
 type TurnPlace = Static<typeof TurnPlace>
-
-const Interrupted = Type.Tuple([Type.String(), Type.Integer()])
-const Outcome = Type.Tuple([Type.Integer(), Type.Integer()])
 
 /**
  * The turns of sessions, over all replicas that share a Redis server.
  *
- * *Promise.* One turn of a session runs at a time, in the order in which they asked, by the server's own expiry of keys: the clocks of replicas do not
- * matter. What is written by a script that checks the lease (`LEASE_CHECK_LUA`) is written by the one whose turn it is. Entering and leaving take one
- * round trip each. A replica that dies gives its turns away when its leases end.
- * Keys expire at a time of day, also in the append-only file and on replicas of the server: while the server is down leases run out, and none of them
- * is good for longer after a restart.
+ * *Promise.* One turn of a session runs at a time, in the order in which they asked, by the server's own expiry of keys: the clocks of replicas do
+ * not matter. A script that checks the lease (`LEASE_CHECK_LUA`) writes only for the turn whose time it is. Entering and leaving take one round trip
+ * each. The turns of a replica that dies are over when its leases end.
+ * Keys expire at a time of day, in the append-only file and on copies of the server, too: leases run out while it is down, and none is good for
+ * longer after a restart.
  *
- * *Not promised.* Where the server loses what it acknowledged (`appendfsync everysec`, a failover), leases are lost, and their turns cut off at the
- * next renewal or write; two may run side by side until then, but only one writes. The same where the server's clock is set forward. Set back, it makes
- * the turns of a dead replica wait for longer. A place whose request found no answer may keep others waiting for `ttlMs`.
+ * *Not promised.* Where the server loses what it acknowledged (`appendfsync everysec`, a failover), leases are lost, and their turns are cut off at
+ * the next renewal or write: two may run side by side until then, of which one can write. The same where the server's clock is set forward; set
+ * back, it makes others wait longer for the turns of a dead replica. A request to enter that found no answer may keep others waiting for `ttlMs`.
  */
 export class RedisTurnQueue {
   readonly #options: Required<RedisTurnQueueOptions>
   readonly #owner = randomUUID()
   readonly #tickets: TurnTickets
+  readonly #interrupts: TurnInterrupts
   readonly #releases = new Set<Promise<void>>()
   readonly #closing = new AbortController()
 
   constructor (options: RedisTurnQueueOptions) {
     const ttlMs = options.ttlMs ?? TTL_MS
-    this.#options = { renewMs: Math.ceil(ttlMs / 3), ...options, ttlMs }
+    const { renewMs } = this.#options = { renewMs: Math.ceil(ttlMs / 3), ...options, ttlMs }
     this.#tickets = new TurnTickets(this.#options)
+    this.#interrupts = new TurnInterrupts({ ...this.#options, owner: this.#owner, lookMs: renewMs, stopped: this.#closing.signal })
+    // One for each that waits: many, and each is taken off again.
     setMaxListeners(0, this.#closing.signal)
   }
+
+  /**
+   * Resolves when all that asked for this session's turn earlier have released it, or are gone.
+   *
+   * @throws ServiceError TURN_QUEUE_FULL when `maxWaiting` are waiting already, on all replicas; STORE_UNAVAILABLE when Redis is; TURN_TAKEN_OVER
+   * when the place was lost; the signal's reason when it aborts the wait.
+   */
+  async enter (sessionId: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<QueuedTurn> {
+    signal?.throwIfAborted()
+    const ticket = this.#tickets.open(sessionId)
+    const asked = this.#ask(ticket, maxWaiting)
+    try {
+      let place = await unlessAborted(asked, signal)
+      if (place[0] === ABSENT) throw new ServiceError('TURN_QUEUE_FULL', { retryAfterSeconds: RETRY_AFTER_SECONDS })
+      this.#tickets.noteGiven(ticket)
+      onQueued()
+      while (place[0] !== FIRST) {
+        await ticket.bell.hear(Math.min(place[1] + LITTLE_MS, this.#options.renewMs), signal)
+        place = await this.#advance(ticket)
+      }
+      ticket.lease.check()
+      return this.#lend(ticket, place[2])
+    } catch (error) {
+      // Nobody who leaves waits until the server knows.
+      this.#release(ticket, false, asked).catch(() => {})
+      throw error
+    }
+  }
+
+  /** As `SessionStore.interrupt` does. Throws STORE_UNAVAILABLE. */
+  async interrupt (sessionId: string): Promise<boolean> {
+    return await this.#interrupts.interrupt(sessionId)
+  }
+
+  /** What waits leaves. What runs may be in the middle of something: it is lost here, and nobody takes it over before its lease ends. */
+  async close (): Promise<void> {
+    this.#closing.abort(new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: RETRY_AFTER_SECONDS }))
+    for (const ticket of await this.#tickets.close()) {
+      this.#release(ticket, false).catch(() => {})
+      ticket.bell.ring()
+    }
+    await Promise.all(this.#releases)
+  }
+
+  /** A request whose answer went with the connection is made again: for the same lease it is the same place. */
+  async #ask ({ sessionId, lease }: TurnTicket, maxWaiting: number): Promise<TurnPlace> {
+    const { redis, ttlMs } = this.#options
+    const most = Number.isFinite(maxWaiting) ? maxWaiting : ''
+    const ask = (): Promise<unknown> => redis.run(ENTER_TURN, sessionId, lease.id, this.#owner, ttlMs, most)
+    try {
+      return Value.Parse(TurnPlace, await ask().catch(async error => await (isAnswerLost(error) ? ask() : Promise.reject(error))))
+    } catch (cause) {
+      throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
+    }
+  }
+
+  async #advance (ticket: TurnTicket): Promise<TurnPlace> {
+    this.#closing.signal.throwIfAborted()
+    ticket.lease.check()
+    try {
+      const place = Value.Parse(TurnPlace, await this.#options.redis.run(ADVANCE_TURN, ticket.sessionId, ticket.lease.id))
+      if (place[0] === ABSENT) ticket.lease.lose()
+      return place
+    } catch {
+      // The place is good for as long as its lease is: Redis may be back before.
+      return [0, this.#options.renewMs, []]
+    } finally {
+      ticket.lease.check()
+    }
+  }
+
+  #lend (ticket: TurnTicket, fields: readonly string[]): QueuedTurn {
+    ticket.isRunning = true
+    return {
+      lease: ticket.lease,
+      row: readHash(fields),
+      release: async (wasInterrupted = false) => { await this.#release(ticket, wasInterrupted) }
+    }
+  }
+
+  /** Never rejects. */
+  async #release (ticket: TurnTicket, wasInterrupted: boolean, asked?: Promise<TurnPlace>): Promise<void> {
+    if (!this.#tickets.forget(ticket)) return
+    const released = this.#giveBack(ticket, wasInterrupted, asked).finally(() => { this.#releases.delete(released) })
+    this.#releases.add(released)
+    // A server that answers nothing is not waited for: by then the lease has ended by itself.
+    await unlessAborted(released, AbortSignal.timeout(this.#options.ttlMs)).catch(() => {})
+  }
+
+  /** Tries until it succeeds, or the lease has ended by itself. A place that was asked for may still be on its way, and does not exist before. */
+  async #giveBack ({ sessionId, lease }: TurnTicket, wasInterrupted: boolean, asked?: Promise<TurnPlace>): Promise<void> {
+    const { redis, ttlMs, renewMs } = this.#options
+    const { signal } = this.#closing
+    const endsAtMs = performance.now() + ttlMs
+    const place = await asked?.catch(() => {})
+    if (place?.[0] === ABSENT) return
+    for (;;) {
+      try {
+        await redis.run(RELEASE_TURN, sessionId, lease.id, wasInterrupted ? 1 : 0)
+        return
+      } catch {
+        const leftMs = endsAtMs - performance.now()
+        if (signal.aborted || leftMs <= 0) return
+        await new Bell().hear(Math.min(renewMs, leftMs), signal).catch(() => {})
+      }
+    }
+  }
+}
+
+/** Names and values in turn, as HGETALL gives them; a hash without any does not exist. */
+function readHash (fields: readonly string[]): Readonly<Record<string, string>> | undefined {
+  if (fields.length === 0) return undefined
+  return Object.fromEntries(fields.flatMap((name, index) => index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : []))
+}
+
+/** Whether the connection ended on a command that had been sent. */
+function isAnswerLost (error: unknown): boolean {
+  return error instanceof Error && ['AbortError', 'MaxRetriesPerRequestError'].includes(error.name)
 }

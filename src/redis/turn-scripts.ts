@@ -66,7 +66,8 @@ return find_place(ARGV[1], ARGV[2])
  */
 export const RELEASE_TURN = `${QUEUE_LUA}
 local session, lease = ARGV[1], ARGV[2]
-local was_first = find_first(session) == lease
+-- also where it has ended already, and nobody has noticed
+local was_first = redis.call('LINDEX', turns_of(session), 0) == lease or find_first(session) == lease
 local was_asked = redis.call('HEXISTS', key_of(lease), 'cancel') == 1
 redis.call('LREM', turns_of(session), 1, lease)
 redis.call('DEL', key_of(lease))
@@ -103,8 +104,8 @@ return {first, redis.call('PTTL', key_of(first))}
 `
 
 /**
- * Looks how a turn ended that was asked to. Argument: its lease. Answers 1 and 1 if it ended by that, 1 and 0 if not; 0 and for how many ms it is good
- * while it runs.
+ * Looks how a turn ended that was asked to. Argument: its lease. Answers 1 and 1 if it ended by that, 1 and 0 if not; while it runs, 0 and for how
+ * many ms the lease is good.
  */
 export const FIND_OUTCOME = `${QUEUE_LUA}
 if redis.call('EXISTS', '{holdline}:outcome:' .. ARGV[1]) == 1 then return {1, 1} end

@@ -26,8 +26,9 @@ export interface TurnTicketsOptions {
 export interface TurnTicket {
   readonly sessionId: string
   readonly lease: HeldLease
-  /** Rings when there may be news of it. */
+  /** Rings when there may be news of it, until the turn runs. */
   readonly bell: Bell
+  isRunning: boolean
 }
 
 const Renewal = Type.Tuple([Type.Number(), Type.Array(Type.Integer())])
@@ -48,6 +49,7 @@ export class TurnTickets {
   #renewing: Promise<void> | undefined
   #isDueAgain = false
   #isFailing = false
+  #isClosed = false
 
   constructor (options: TurnTicketsOptions) {
     this.#options = options
@@ -60,22 +62,20 @@ export class TurnTickets {
     const { events, ttlMs } = this.#options
     const bell = new Bell()
     const lease = new HeldLease({ id: randomUUID(), ttlMs, askedAtMs: performance.now() })
-    const ticket = { sessionId, lease, bell }
+    const ticket = { sessionId, lease, bell, isRunning: false }
     lease.signal.addEventListener('abort', bell.ring, { once: true })
     this.#tickets.set(lease.id, ticket)
-    this.#unfollow.set(ticket, events.subscribe(`lease:${lease.id}`, bell.ring))
+    this.#unfollow.set(ticket, events.subscribe(`lease:${lease.id}`, () => {
+      // Of a turn that runs, the one news there is: it was asked to end, which a renewal tells.
+      if (ticket.isRunning) this.#renewSoon()
+      else bell.ring()
+    }))
     return ticket
   }
 
   /** The server has given it out. */
   noteGiven (ticket: TurnTicket): void {
     if (this.#tickets.has(ticket.lease.id)) this.#given.add(ticket)
-  }
-
-  /** The turn runs: nobody waits for news but its lease, which is told whether it was asked to end. */
-  noteRunning (ticket: TurnTicket): void {
-    this.#unfollow.get(ticket)?.()
-    this.#unfollow.set(ticket, this.#options.events.subscribe(`lease:${ticket.lease.id}`, () => { this.#renewSoon() }))
   }
 
   /** Renews it no more. False if that was so already. */
@@ -87,21 +87,20 @@ export class TurnTickets {
     return this.#tickets.delete(ticket.lease.id)
   }
 
-  /** Loses all tickets, and renews none any more. */
-  async close (): Promise<void> {
+  /** Renews none any more, and loses those of turns that run. Resolves to the others. */
+  async close (): Promise<TurnTicket[]> {
     clearInterval(this.#timer)
-    for (const ticket of this.#tickets.values()) {
-      this.forget(ticket)
-      ticket.lease.lose()
-    }
+    this.#isClosed = true
+    for (const { isRunning, lease } of this.#tickets.values()) if (isRunning) lease.lose()
     await this.#renewing
+    return [...this.#tickets.values()].filter(({ isRunning }) => !isRunning)
   }
 
   #renewSoon (): void {
     this.#isDueAgain = this.#renewing !== undefined
     this.#renewing ??= this.#renewAll().finally(() => {
       this.#renewing = undefined
-      if (this.#isDueAgain) this.#renewSoon()
+      if (this.#isDueAgain && !this.#isClosed) this.#renewSoon()
     })
   }
 

@@ -1,0 +1,72 @@
+import { openRedisConversations } from './agent/redis/open.ts'
+import { ServiceError } from './errors.ts'
+import type { Log } from './log.ts'
+import { nameServer, type MoveAddress } from './move-address.ts'
+import type { LookedAtPlace, MovePlace } from './move-place.ts'
+import { openPostgresConversationPlace } from './move-postgres.ts'
+import { RedisConnection } from './redis/client.ts'
+import { explainRedisError } from './redis/errors.ts'
+import { findRedisUse } from './redis/use.ts'
+import { RedisSessionPlace } from './sessions/move/redis-place.ts'
+
+type Address = MoveAddress & { readonly kind: 'redis' }
+
+/** Whoever asks for a move is there to start the server. */
+const CONNECT_MS = 3000
+/** A server that writes much to its disk takes its time. */
+const COMMAND_MS = 20_000
+
+const SILENT: Log = { info () {}, warn () {}, error () {} }
+
+/**
+ * Opens a Redis that sessions are moved from, or to. The conversations are where a service that has these settings looks: with DATABASE_URL, there.
+ *
+ * @throws ServiceError STORE_UNREACHABLE; SETTING_INVALID for a source without sessions, and while a service works with it.
+ */
+export async function openRedisPlace (address: Address, role: 'source' | 'target', now: () => number, timeoutMs: number): Promise<MovePlace> {
+  const { name, databaseUrl } = address
+  const connection = await connect(address)
+  try {
+    const sessions = new RedisSessionPlace(connection, timeoutMs)
+    if (role === 'source' && (await sessions.read().next()).done === true) {
+      throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
+    }
+    return {
+      name,
+      sessions,
+      conversationsName: nameConversations(address),
+      openConversations: async () => databaseUrl === undefined
+        ? await openRedisConversations({ connection, now })
+        : await openPostgresConversationPlace(databaseUrl, now),
+      close: async () => { await connection.close() }
+    }
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+}
+
+/** Looks whether a Redis may be moved to, and changes nothing. Throws STORE_UNREACHABLE or SETTING_INVALID. */
+export async function lookAtRedisPlace (address: Address, timeoutMs: number): Promise<LookedAtPlace> {
+  const connection = await connect(address)
+  const sessions = new RedisSessionPlace(connection, timeoutMs)
+  return { name: address.name, sessions, conversationsName: nameConversations(address), close: async () => { await connection.close() } }
+}
+
+function nameConversations ({ name, databaseUrl }: Address): string {
+  return databaseUrl === undefined ? name : nameServer(databaseUrl)
+}
+
+async function connect ({ url, name }: Address): Promise<RedisConnection> {
+  const connection = new RedisConnection({ url, log: SILENT, connectForMs: CONNECT_MS, commandTimeoutMs: COMMAND_MS })
+  try {
+    await connection.open()
+    const use = await findRedisUse(connection.client)
+    if (use !== undefined) throw new ServiceError('SETTING_INVALID', { message: `${name} is in use: ${use}. Stop the service on all machines` })
+    return connection
+  } catch (error) {
+    await connection.close()
+    if (!(error instanceof ServiceError) || error.code !== 'STORE_UNREACHABLE') throw error
+    throw new ServiceError('STORE_UNREACHABLE', { message: `${name} cannot be used: ${explainRedisError(error.cause)}`, cause: error.cause })
+  }
+}
