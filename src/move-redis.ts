@@ -1,3 +1,4 @@
+import { isEmpty } from './agent/move/conversations.ts'
 import { openRedisConversations } from './agent/redis/open.ts'
 import { ServiceError } from './errors.ts'
 import type { Log } from './log.ts'
@@ -19,7 +20,7 @@ const COMMAND_MS = 20_000
 const SILENT: Log = { info () {}, warn () {}, error () {} }
 
 /**
- * Opens a Redis that sessions are moved from, or to. The conversations are where a service that has these settings looks: with DATABASE_URL, there.
+ * Opens a Redis that sessions are moved from, or to. The conversations go where a service with these settings looks for them: with DATABASE_URL, there.
  *
  * @throws ServiceError STORE_UNREACHABLE; SETTING_INVALID for a source without sessions, and while a service works with it.
  */
@@ -31,13 +32,14 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
     if (role === 'source' && (await sessions.read().next()).done === true) {
       throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
     }
+    const conversations = await openRedisConversations({ connection, now })
+    // Those of a service that had no DATABASE_URL are here, whatever the settings say now.
+    const isHere = databaseUrl === undefined || (role === 'source' && !await isEmpty(conversations))
     return {
       name,
       sessions,
-      conversationsName: nameConversations(address),
-      openConversations: async () => databaseUrl === undefined
-        ? await openRedisConversations({ connection, now })
-        : await openPostgresConversationPlace(databaseUrl, now),
+      conversationsName: isHere ? name : nameServer(databaseUrl),
+      openConversations: async () => isHere ? conversations : await openPostgresConversationPlace(databaseUrl, now),
       close: async () => { await connection.close() }
     }
   } catch (error) {
@@ -50,11 +52,9 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
 export async function lookAtRedisPlace (address: Address, timeoutMs: number): Promise<LookedAtPlace> {
   const connection = await connect(address)
   const sessions = new RedisSessionPlace(connection, timeoutMs)
-  return { name: address.name, sessions, conversationsName: nameConversations(address), close: async () => { await connection.close() } }
-}
-
-function nameConversations ({ name, databaseUrl }: Address): string {
-  return databaseUrl === undefined ? name : nameServer(databaseUrl)
+  const { name, databaseUrl } = address
+  const conversationsName = databaseUrl === undefined ? name : nameServer(databaseUrl)
+  return { name, sessions, conversationsName, close: async () => { await connection.close() } }
 }
 
 async function connect ({ url, name }: Address): Promise<RedisConnection> {

@@ -13,6 +13,8 @@ export interface MovedSessions {
 
 /** Like `MovedSessions`, of conversations. */
 export interface MovedConversations {
+  readonly from: string
+  readonly to: string
   readonly source: ConversationSums
   readonly target?: ConversationSums
   readonly skipped: number

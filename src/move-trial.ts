@@ -13,18 +13,18 @@ import { Steps, type Tell } from './move-steps.ts'
 export async function tryMove ({ source, target, tell }: Pick<MoveOptions, 'source' | 'tell'> & { readonly target: LookedAtPlace }): Promise<MoveReport> {
   const { sum } = await sumSource(source.sessions, target.sessions ?? { check () {} }, tell)
   const isResumed = target.sessions !== undefined && await checkSessions(source, { ...target, sessions: target.sessions })
-  const conversations = source.conversationsName === target.conversationsName ? undefined : await sumAll(source, tell)
+  const conversations = source.conversationsName === target.conversationsName ? undefined : await sumAll(source, target.conversationsName, tell)
   const sessions = { source: sum, skipped: 0 }
   const report = { from: source.name, to: target.name, isDryRun: true, isResumed, sessions, conversations, isVerified: false }
   return { ...report, notes: [...source.sessions.notes, ...listNotes(report, source, target)] }
 }
 
-async function sumAll (source: MovePlace, tell: Tell): Promise<MovedConversations | undefined> {
+async function sumAll (source: MovePlace, to: string, tell: Tell): Promise<MovedConversations | undefined> {
   const conversations = await source.openConversations()
   if (conversations === undefined) return undefined
   const steps = new Steps('Reading conversations', tell)
   try {
-    return { source: await sumConversations(conversations, () => { steps.add(1) }), skipped: 0 }
+    return { from: source.conversationsName, to, source: await sumConversations(conversations, () => { steps.add(1) }), skipped: 0 }
   } finally {
     await conversations.close()
   }

@@ -40,7 +40,7 @@ export async function moveAll (options: MoveOptions): Promise<MoveReport> {
   const conversations = await withConversations(source, target, async (from, to) => {
     if (!isResumed) await checkConversations(from, to, target.name)
     await target.sessions.mark(source.name)
-    return await moveConversations(from, to, options)
+    return { from: source.conversationsName, to: target.conversationsName, ...await moveConversations(from, to, options) }
   })
   await target.sessions.mark(source.name)
   const sessions = await moveSessions(source.sessions, target.sessions, sums, tell)
@@ -76,7 +76,9 @@ async function withConversations<T> (
   }
 }
 
-async function moveConversations (from: Conversations, to: Conversations, { clock, tell }: MoveOptions): Promise<MovedConversations> {
+async function moveConversations (
+  from: Conversations, to: Conversations, { clock, tell }: MoveOptions
+): Promise<Omit<MovedConversations, 'from' | 'to'>> {
   const moving = new Steps('Moving conversations', tell)
   const { skipped, ...source } = await copyConversations(from, to, clock, () => { moving.add(1) })
   const checking = new Steps('Checking conversations', tell, moving.done)

@@ -12,6 +12,7 @@ export async function migrateSessions ({ move }: AdminOptions, request: MoveRequ
 function * formatReport (report: MoveReport): Generator<string> {
   const { from, to, isDryRun, isResumed, sessions, conversations, isVerified } = report
   yield `${escapeControls(`From ${from} to ${to}${isDryRun ? ', a dry run' : isResumed ? ', resumed' : ''}`)}\n`
+  if (conversations !== undefined) yield `${escapeControls(`Conversations from ${conversations.from} to ${conversations.to}`)}\n`
   const skipped = sessions.skipped + (conversations?.skipped ?? 0)
   const rows = [
     ['', 'in the source', 'checksum'],
@@ -56,7 +57,13 @@ function describe ({ from, to, isDryRun, isResumed, isVerified, sessions, conver
     sessions: { source: sessions.source, target: sessions.target ?? null, skipped: sessions.skipped },
     conversations: conversations === undefined
       ? null
-      : { source: describeSums(conversations.source), target: describeSums(conversations.target), skipped: conversations.skipped },
+      : {
+          from: conversations.from,
+          to: conversations.to,
+          source: describeSums(conversations.source),
+          target: describeSums(conversations.target),
+          skipped: conversations.skipped
+        },
     notes
   }
 }

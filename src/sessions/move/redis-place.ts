@@ -1,5 +1,5 @@
-import type { ScriptArgument } from '../../redis/client.ts'
-import { KEY_PREFIX, type RedisConnection } from '../../redis/client.ts'
+import type { RedisConnection, ScriptArgument } from '../../redis/client.ts'
+import { MOVE_KEY } from '../../redis/unfinished-move.ts'
 import { READ_LUA, WRITE_LUA } from '../redis/lua.ts'
 import type { RecordBatches, SessionPlace } from './place.ts'
 import { findAskedMs, type SessionRecord } from './record.ts'
@@ -12,9 +12,6 @@ const WIDTH = 10
 
 /** Redis drops a session that nobody sweeps; a service that does not run does not sweep. */
 const LEAST_TTL_MS = 30 * 24 * 60 * 60 * 1000
-
-/** Where it stands from where sessions are being moved here. */
-export const MOVE_KEY = `${KEY_PREFIX}move`
 
 /** Arguments: how many sessions to pass over, how many to read. Answers how many it looked at, and those that can be read. */
 const READ = `${READ_LUA}
