@@ -25,7 +25,7 @@ const SILENT: Log = { info () {}, warn () {}, error () {} }
  * @throws ServiceError STORE_UNREACHABLE; SETTING_INVALID for a source without sessions, and while a service works with the database.
  */
 export async function openPostgresPlace (address: Address, role: 'source' | 'target', now: () => number): Promise<MovePlace> {
-  const pool = await connect(address)
+  const pool = await connectPostgres(address)
   try {
     if (await hasTables(pool)) await refuseUsed(pool, address.name)
     else if (role === 'source') throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${address.name}` })
@@ -45,7 +45,7 @@ export async function openPostgresPlace (address: Address, role: 'source' | 'tar
 
 /** Opens the conversations in a database whose sessions are elsewhere; brings its tables up. Throws STORE_UNREACHABLE. */
 export async function openPostgresConversationPlace (url: string, now: () => number): Promise<Conversations> {
-  const pool = await connect({ kind: 'postgres', name: nameServer(url), url })
+  const pool = await connectPostgres({ kind: 'postgres', name: nameServer(url), url })
   try {
     await migrate(pool)
     const conversations = await openPostgresConversations({ pool, now, log: SILENT })
@@ -64,7 +64,7 @@ export async function openPostgresConversationPlace (url: string, now: () => num
 
 /** Looks whether a database may be moved to, and changes nothing. Throws STORE_UNREACHABLE or SETTING_INVALID. */
 export async function lookAtPostgresPlace (address: Address): Promise<LookedAtPlace> {
-  const pool = await connect(address)
+  const pool = await connectPostgres(address)
   try {
     const isMade = await hasTables(pool)
     if (isMade) await refuseUsed(pool, address.name)
@@ -77,7 +77,8 @@ export async function lookAtPostgresPlace (address: Address): Promise<LookedAtPl
   }
 }
 
-async function connect ({ url, name }: Address): Promise<PostgresPool> {
+/** Throws STORE_UNREACHABLE, in one line. */
+export async function connectPostgres ({ url, name }: Address): Promise<PostgresPool> {
   const pool = new PostgresPool({ url, max: CONNECTIONS, log: SILENT, firstConnectMs: CONNECT_MS })
   try {
     await pool.open()
@@ -89,7 +90,8 @@ async function connect ({ url, name }: Address): Promise<PostgresPool> {
   }
 }
 
-async function hasTables (pool: PostgresPool): Promise<boolean> {
+/** Whether a service ever started on a database. */
+export async function hasTables (pool: PostgresPool): Promise<boolean> {
   const [row] = await pool.query<{ is_made: boolean }>("SELECT to_regclass('holdline.moves') IS NOT NULL AS is_made")
   return row?.is_made === true
 }

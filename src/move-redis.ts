@@ -20,14 +20,16 @@ const COMMAND_MS = 20_000
 const SILENT: Log = { info () {}, warn () {}, error () {} }
 
 /**
- * Opens a Redis that sessions are moved from, or to. The conversations go where a service with these settings looks for them: with DATABASE_URL, there.
+ * Opens a Redis that sessions are moved from, or to. The conversations go where a service with these settings looks for them: there, or into the
+ * database of DATABASE_URL.
  *
  * @throws ServiceError STORE_UNREACHABLE; SETTING_INVALID for a source without sessions, and while a service works with it.
  */
 export async function openRedisPlace (address: Address, role: 'source' | 'target', now: () => number, timeoutMs: number): Promise<MovePlace> {
   const { name, databaseUrl } = address
-  const connection = await connect(address)
+  const connection = await connectRedis(address)
   try {
+    await refuseUsed(connection, name)
     const sessions = new RedisSessionPlace(connection, timeoutMs)
     if (role === 'source' && (await sessions.read().next()).done === true) {
       throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
@@ -50,23 +52,33 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
 
 /** Looks whether a Redis may be moved to, and changes nothing. Throws STORE_UNREACHABLE or SETTING_INVALID. */
 export async function lookAtRedisPlace (address: Address, timeoutMs: number): Promise<LookedAtPlace> {
-  const connection = await connect(address)
-  const sessions = new RedisSessionPlace(connection, timeoutMs)
   const { name, databaseUrl } = address
+  const connection = await connectRedis(address)
+  try {
+    await refuseUsed(connection, name)
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+  const sessions = new RedisSessionPlace(connection, timeoutMs)
   const conversationsName = databaseUrl === undefined ? name : nameServer(databaseUrl)
   return { name, sessions, conversationsName, close: async () => { await connection.close() } }
 }
 
-async function connect ({ url, name }: Address): Promise<RedisConnection> {
+/** Throws STORE_UNREACHABLE, in one line. */
+export async function connectRedis ({ url, name }: Address): Promise<RedisConnection> {
   const connection = new RedisConnection({ url, log: SILENT, connectForMs: CONNECT_MS, commandTimeoutMs: COMMAND_MS })
   try {
     await connection.open()
-    const use = await findRedisUse(connection.client)
-    if (use !== undefined) throw new ServiceError('SETTING_INVALID', { message: `${name} is in use: ${use}. Stop the service on all machines` })
     return connection
   } catch (error) {
     await connection.close()
-    if (!(error instanceof ServiceError) || error.code !== 'STORE_UNREACHABLE') throw error
-    throw new ServiceError('STORE_UNREACHABLE', { message: `${name} cannot be used: ${explainRedisError(error.cause)}`, cause: error.cause })
+    const cause: unknown = error instanceof ServiceError ? error.cause : error
+    throw new ServiceError('STORE_UNREACHABLE', { message: `${name} cannot be used: ${explainRedisError(cause)}`, cause })
   }
+}
+
+async function refuseUsed ({ client }: RedisConnection, name: string): Promise<void> {
+  const use = await findRedisUse(client)
+  if (use !== undefined) throw new ServiceError('SETTING_INVALID', { message: `${name} is in use: ${use}. Stop the service on all machines` })
 }

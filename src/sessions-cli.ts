@@ -9,6 +9,7 @@ import type { MoveReport } from './move-report.ts'
 import { ProgressLine } from './progress-line.ts'
 import { leaveRoot } from './run-as.ts'
 import { readSessionSettings } from './session-settings.ts'
+import { openSessionServer } from './session-server.ts'
 import { formatUsage, parseRequest, UsageError } from './sessions/admin/commands.ts'
 import type { AdminOptions, Outcome } from './sessions/admin/options.ts'
 import { escapeControls, formatJson } from './sessions/admin/text.ts'
@@ -36,13 +37,15 @@ async function start (): Promise<void> {
 function readOptions (): AdminOptions {
   const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
   const settings = readSessionSettings(mergeEnvironment(dotenv, process.env))
+  const { store } = settings
   // In a container root calls it, and what it writes must be the service's.
-  leaveRoot({ runAs: settings.runAs, paths: [settings.path, settings.conversationsPath] }, process)
+  leaveRoot({ runAs: settings.runAs, paths: store === 'csv' ? [settings.path, settings.conversationsPath] : [] }, process)
   return {
     ...settings,
     now: Date.now,
     newId: randomUUID,
     files: realFiles,
+    openServer: store === 'csv' ? undefined : async () => await openSessionServer(store, settings),
     listFolder: async (path) => await readdir(path),
     copyConversations: async (target) => copyConversations(settings.conversationsPath, target),
     move: async (request) => await move(request, settings)
