@@ -1,5 +1,6 @@
-import { resolveConversationsPath, type Config } from './config.ts'
+import { formatRefusal, resolveConversationsPath, type Config } from './config.ts'
 import type { Engine } from './engine.ts'
+import { ServiceError } from './errors.ts'
 import { LocalEngine } from './local-engine.ts'
 import type { Log } from './log.ts'
 
@@ -12,8 +13,20 @@ export interface OpenEngineOptions {
 }
 
 /** Opens the engine that SESSION_STORE names. Throws SETTING_INVALID for a setting that it lacks, STORE_UNREACHABLE if it does not answer. */
-export async function openEngine ({ config, now }: OpenEngineOptions): Promise<Engine> {
+export async function openEngine ({ config, now, log }: OpenEngineOptions): Promise<Engine> {
+  if (config.SESSION_STORE === 'postgres') {
+    const url = demand(config, 'DATABASE_URL')
+    // A service that keeps files never loads what it would reach a server with.
+    const { PostgresEngine } = await import('./postgres-engine.ts')
+    return await PostgresEngine.open({ url, poolSize: config.DATABASE_POOL_SIZE, now, log })
+  }
   return new LocalEngine({
     sessionsPath: config.SESSIONS_CSV_PATH, conversationsPath: resolveConversationsPath(config), fsync: config.SESSIONS_FSYNC, now
   })
+}
+
+function demand (config: OpenEngineOptions['config'], name: 'DATABASE_URL' | 'REDIS_URL'): string {
+  const value = config[name]
+  if (value !== undefined) return value
+  throw new ServiceError('SETTING_INVALID', { message: `${formatRefusal(name, value)}; SESSION_STORE=${config.SESSION_STORE} needs it` })
 }

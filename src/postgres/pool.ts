@@ -73,7 +73,7 @@ export class PostgresPool {
       } catch (cause) {
         const reason = explainPostgresError(cause)
         if (this.#closing !== undefined || performance.now() > untilMs || !(isConnectionLost(cause) || isCoded(cause, '53300'))) {
-          throw new ServiceError('STORE_UNREACHABLE', { message: `The database that DATABASE_URL names cannot be used: ${reason}`, cause })
+          throw new ServiceError('STORE_UNREACHABLE', { message: `The database of DATABASE_URL cannot be used: ${reason}`, cause })
         }
         if (attempt === 1) log.warn({ err: cause }, `Postgres does not answer yet: ${reason}; waiting up to ${Math.round(firstConnectMs / 1000)} s for it`)
         await wait(Math.min(500, firstConnectMs))

@@ -16,12 +16,13 @@ CREATE UNLOGGED TABLE holdline.leads (
 CREATE UNLOGGED TABLE holdline.turn_events (
   turn_id uuid NOT NULL,
   first_position integer NOT NULL,
+  last_position integer NOT NULL,
   session_id text COLLATE "C" NOT NULL,
   user_id text NOT NULL,
   platform text NOT NULL,
   client_id text NOT NULL,
   lease uuid NOT NULL,
-  events json NOT NULL,
+  events text NOT NULL,
   written_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (turn_id, first_position)
 );

@@ -1,13 +1,14 @@
 /** What is done to sessions in one round trip; it knows the tables of sessions and of turns. */
 export const SESSION_FUNCTIONS = `
-CREATE FUNCTION holdline.is_held (of_session text) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (SELECT 1 FROM holdline.turns t WHERE t.session_id = of_session AND t.until >= statement_timestamp() AND t.outcome IS NULL)
-$$;
+-- the sessions whose turn runs or waits: few
+CREATE VIEW holdline.held AS
+  SELECT t.session_id FROM holdline.turns t WHERE t.until >= statement_timestamp() AND t.outcome IS NULL;
 
 CREATE FUNCTION holdline.find_latest (of_users text[], on_platform text, since timestamptz)
 RETURNS SETOF holdline.sessions LANGUAGE sql STABLE AS $$
   SELECT s.* FROM holdline.sessions s
-  WHERE s.user_id = ANY (of_users) AND s.platform = on_platform AND (s.last_activity >= since OR holdline.is_held(s.session_id))
+  WHERE s.user_id = ANY (of_users) AND s.platform = on_platform
+    AND (s.last_activity >= since OR EXISTS (SELECT 1 FROM holdline.held h WHERE h.session_id = s.session_id))
   ORDER BY array_position(of_users, s.user_id), s.last_activity DESC, s.session_id DESC LIMIT 1
 $$;
 
@@ -35,7 +36,8 @@ BEGIN
   LOOP
     EXIT WHEN removed >= at_most;
     -- the lock that a turn enters by: from here on it waits, and then finds no session
-    CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(s.session_id, 0)) OR holdline.is_held(s.session_id);
+    CONTINUE WHEN NOT pg_try_advisory_xact_lock(hashtextextended(s.session_id, 0));
+    CONTINUE WHEN EXISTS (SELECT 1 FROM holdline.held h WHERE h.session_id = s.session_id);
     DELETE FROM holdline.sessions x WHERE x.session_id = s.session_id;
     removed := removed + 1;
     RETURN NEXT s;

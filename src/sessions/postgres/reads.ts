@@ -5,7 +5,7 @@ import type { Session } from '../session.ts'
 import type { SessionQuery } from '../store.ts'
 import { refuseSession } from './refusal.ts'
 import { parseRow, type StoredSession } from './row.ts'
-import { FIND, FIND_BY_USER, FIND_LATEST, FIND_OLDEST_QUESTION, FIND_THREADS, LIST } from './statements.ts'
+import { FIND, FIND_BY_USER, FIND_LATEST, FIND_OLDEST_QUESTION, FIND_THREADS, LIST, LIST_AFTER } from './statements.ts'
 
 /** Connections that break under one statement: after a restart of the server, each may be one of before. */
 const MAX_ATTEMPTS = 3
@@ -66,8 +66,8 @@ export class SessionReads {
     if (!isStorable(platform ?? '')) return []
     const values = [limit + 1, platform ?? null, hasPendingApproval ?? null]
     const rows = after === undefined
-      ? await this.#ask(LIST.text + LIST.order, values)
-      : await this.#ask(LIST.text + LIST.after + LIST.order, [...values, boundTime(after.lastActivityMs), after.sessionId.replaceAll('\0', '')])
+      ? await this.#ask(LIST, values)
+      : await this.#ask(LIST_AFTER, [...values, boundTime(after.lastActivityMs), after.sessionId.replaceAll('\0', '')])
     return rows.map(row => parseRow(row).session)
   }
 

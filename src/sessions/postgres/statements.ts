@@ -3,27 +3,42 @@ import { SESSION_COLUMNS } from '../../postgres/session-columns.ts'
 /** A time out of milliseconds. */
 const time = (value: string): string => `to_timestamp(${value}::float8 / 1000)`
 
-/** `$1`: since when a session must have been active, unless a turn of it runs or waits. */
-const IS_LIVE = `(sessions.last_activity >= ${time('$1')} OR holdline.is_held(sessions.session_id))`
+/** `$1`: since when a session must have been active, in milliseconds, unless a turn of it runs or waits. */
+const SINCE = time('$1')
+const IS_LIVE = `(last_activity >= ${SINCE} OR EXISTS (SELECT 1 FROM holdline.held h WHERE h.session_id = sessions.session_id))`
+/** Those that are there for the sake of their turns alone: few, and found from there. */
+const IS_KEPT = `last_activity < ${SINCE} AND session_id IN (SELECT h.session_id FROM holdline.held h)`
 
 const LIVE = `SELECT ${SESSION_COLUMNS} FROM holdline.sessions WHERE ${IS_LIVE}`
 
-/** Reads. `$1` is the time since when a session must have been active, in milliseconds. */
+/** Reads. */
 export const FIND = `${LIVE} AND session_id = $2`
 export const FIND_BY_USER = `${LIVE} AND user_id = $2 AND ($3::text IS NULL OR platform = $3) ORDER BY last_activity DESC, session_id DESC`
-export const FIND_LATEST = `SELECT ${SESSION_COLUMNS} FROM holdline.find_latest($2::text[], $3, ${time('$1')}) AS sessions`
-export const FIND_THREADS = `SELECT DISTINCT thread_id FROM holdline.sessions WHERE ${IS_LIVE} AND thread_id = ANY ($2::text[])`
-export const COUNT = `
-SELECT platform, count(*)::float8 AS all, count(pending_approval)::float8 AS pending FROM holdline.sessions WHERE ${IS_LIVE} GROUP BY platform`
+export const FIND_LATEST = `SELECT ${SESSION_COLUMNS} FROM holdline.find_latest($2::text[], $3, ${SINCE}) AS sessions`
+export const FIND_THREADS = `SELECT DISTINCT thread_id FROM holdline.sessions WHERE thread_id = ANY ($2::text[]) AND ${IS_LIVE}`
 export const FIND_OLDEST_QUESTION = `
 SELECT (extract(epoch FROM asked_at) * 1000)::float8 AS asked_ms FROM holdline.sessions
-WHERE pending_approval IS NOT NULL AND ${IS_LIVE} ORDER BY asked_at LIMIT 1`
+WHERE asked_at IS NOT NULL AND ${IS_LIVE} ORDER BY asked_at LIMIT 1`
 
-/** Pages. Those who ask for neither are not to pay for what others ask for. */
-export const LIST = {
-  text: `${LIVE} AND ($3::text IS NULL OR platform = $3) AND ($4::boolean IS NULL OR (pending_approval IS NOT NULL) = $4)`,
-  after: ` AND (last_activity, session_id) > (${time('$5')}, $6)`,
-  order: ' ORDER BY last_activity, session_id LIMIT $2'
+const COUNTED = 'SELECT platform, asked_at FROM holdline.sessions'
+export const COUNT = `
+SELECT platform, count(*)::float8 AS all, count(asked_at)::float8 AS pending
+FROM (${COUNTED} WHERE last_activity >= ${SINCE} UNION ALL ${COUNTED} WHERE ${IS_KEPT}) AS counted GROUP BY platform`
+
+/** A page: `$2` of them, of platform `$3` and with a question or not as `$4` says. */
+export const LIST = makeList('')
+/** The same, behind the time `$5` and the id `$6`. */
+export const LIST_AFTER = makeList(`AND (last_activity, session_id) > (${time('$5')}, $6)`)
+
+function makeList (after: string): string {
+  const rest = `AND ($3::text IS NULL OR platform = $3) AND ($4::boolean IS NULL OR (asked_at IS NOT NULL) = $4) ${after}`
+  // Two walks that each follow the index, where one over both kinds would read all that has expired.
+  const walk = (condition: string): string => {
+    return `(SELECT * FROM holdline.sessions WHERE ${condition} ${rest} ORDER BY last_activity, session_id LIMIT $2)`
+  }
+  return `
+SELECT ${SESSION_COLUMNS} FROM (${walk(`last_activity >= ${SINCE}`)} UNION ALL ${walk(IS_KEPT)}) AS sessions
+ORDER BY last_activity, session_id LIMIT $2`
 }
 
 /** What was written last. */

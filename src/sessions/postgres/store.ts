@@ -1,6 +1,7 @@
 import { ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { PostgresPool } from '../../postgres/pool.ts'
+import type { PostgresTurnQueue } from '../../postgres/turn-queue.ts'
 import { endPage, countMatches, readStart } from '../page.ts'
 import type { Session } from '../session.ts'
 import type {
@@ -11,13 +12,12 @@ import { clearExpired } from './expiry.ts'
 import { SessionReads } from './reads.ts'
 import { parseRow } from './row.ts'
 import { SessionTally } from './tally.ts'
-import type { TurnQueue } from './turns.ts'
 import { SessionWrites } from './writes.ts'
 
 /** What a store is opened with. The pool and the turns are not its own: it closes neither. */
 export interface PostgresSessionStoreOptions {
-  readonly pool: PostgresPool
-  readonly turns: TurnQueue
+  readonly pool: Pick<PostgresPool, 'query' | 'status'>
+  readonly turns: Pick<PostgresTurnQueue, 'enter' | 'interrupt'>
   /** A session silent for longer has expired. */
   readonly timeoutMs: number
   /** The clock of the server, as all replicas have it. */
