@@ -96,10 +96,17 @@ export class PostgresEvents {
     const client = this.#client = new pg.Client(config)
     let cause: unknown
     client.on('error', error => { cause = error })
-    client.on('end', () => { this.#lose(client, cause) })
     client.on('notification', ({ payload = '' }) => { this.#take(payload) })
+    const ended = new Promise<void>(resolve => {
+      client.on('end', () => {
+        this.#lose(client, cause)
+        resolve()
+      })
+    })
     try {
-      await client.connect()
+      // One that is closed meanwhile says neither that it has connected nor that it has not.
+      await Promise.race([client.connect(), ended])
+      if (client !== this.#client) return
       await client.query('LISTEN holdline')
       await this.#check(client)
     } catch (error) {

@@ -31,7 +31,6 @@ interface Departure {
 export class TurnDepartures {
   readonly #options: TurnDeparturesOptions
   readonly #late = new Set<Departure>()
-  readonly #underWay = new Set<Promise<void>>()
   readonly #end = new AbortController()
   #isRetrying = false
 
@@ -41,10 +40,7 @@ export class TurnDepartures {
 
   /** Resolves when the lease is gone, at the latest when it has ended by itself. */
   async leave (leaseId: string, wasInterrupted: boolean): Promise<void> {
-    const attempt = this.#waitFor(this.#attempt(leaseId, wasInterrupted))
-    this.#underWay.add(attempt)
-    await attempt
-    this.#underWay.delete(attempt)
+    await this.#waitFor(this.#attempt(leaseId, wasInterrupted))
   }
 
   /** The same, of a lease that the server did not answer about a moment ago. */
@@ -57,10 +53,10 @@ export class TurnDepartures {
     }))
   }
 
-  /** Waits for the first attempts, and makes no other. */
-  async close (): Promise<void> {
+  /** Tries nothing a second time any more: leases end by themselves. */
+  giveUp (): void {
     this.#end.abort()
-    await Promise.all(this.#underWay)
+    for (const departure of this.#late) this.#finish(departure)
   }
 
   async #attempt (leaseId: string, wasInterrupted: boolean): Promise<void> {
@@ -86,14 +82,13 @@ export class TurnDepartures {
       await pause(retryMs, undefined, { ref: false, signal: this.#end.signal }).catch(() => {})
       try {
         for (const departure of this.#late) {
-          if (performance.now() < departure.untilMs && !this.#end.signal.aborted) await this.#tell(departure.leaseId, departure.wasInterrupted)
+          if (performance.now() < departure.untilMs) await this.#tell(departure.leaseId, departure.wasInterrupted)
           this.#finish(departure)
         }
       } catch {
         // It still does not answer.
       }
     }
-    for (const departure of this.#late) this.#finish(departure)
     this.#isRetrying = false
   }
 

@@ -132,7 +132,8 @@ export class PostgresTurnQueue {
   async #close (): Promise<void> {
     const reason = refuseAtEnd()
     this.#end.abort(reason)
+    this.#departures.giveUp()
     await Promise.all([...this.#tickets].map(async ticket => { await ticket.end(reason) }))
-    await Promise.all([this.#departures.close(), this.#renewals.close()])
+    await this.#renewals.close()
   }
 }
