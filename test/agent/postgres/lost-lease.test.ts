@@ -4,6 +4,7 @@ import { createAssistant } from '../../../src/agent/assistant.ts'
 import type { Conversations } from '../../../src/agent/conversations.ts'
 import { LangGraphAgent } from '../../../src/agent/langgraph.ts'
 import { describeAssistantRun } from '../../../src/agent/run-context.ts'
+import { openPostgresConversations } from '../../../src/agent/postgres/open.ts'
 import { runUnderLease, type TurnLease } from '../../../src/turn-lease.ts'
 import { makeGate } from '../../fixtures/gate.ts'
 import { ObedientModel } from '../../fixtures/obedient-model.ts'
@@ -73,15 +74,17 @@ async function collect (events: AsyncIterable<AgentEvent>): Promise<AgentEvent[]
 }
 
 const server = await PostgresServer.start(t)
+const bench = await PostgresBench.open(t, server)
 
-async function openTwo (t: Parameters<typeof PostgresBench.open>[0]) {
-  const bench = await PostgresBench.open(t, server)
-  const other = await PostgresBench.open(t, server, bench.url)
-  return { bench, replica: new Replica(bench.conversations), successor: new Replica(other.conversations) }
+t.beforeEach(async () => { await bench.clear() })
+
+async function openTwo () {
+  const open = async () => new Replica(await openPostgresConversations({ pool: bench.pool, now: Date.now, log: bench.log }))
+  return { replica: await open(), successor: await open() }
 }
 
 t.test('a turn under a good lease is what it is without one', async t => {
-  const { bench, replica } = await openTwo(t)
+  const { replica } = await openTwo()
   await replica.turn('hello', await bench.takeLease())
   await replica.turn('note: milk', await bench.takeLease())
   await replica.decide({ type: 'approve' }, await bench.takeLease())
@@ -90,7 +93,7 @@ t.test('a turn under a good lease is what it is without one', async t => {
 })
 
 t.test('lost between the yes and the tool: nothing is done, and nothing is written', async t => {
-  const { bench, replica } = await openTwo(t)
+  const { replica } = await openTwo()
   await replica.turn('note: milk', await bench.takeLease())
   const before = { rows: await bench.countRows(), said: await replica.said() }
   const lease = await bench.takeLease()
@@ -104,7 +107,7 @@ t.test('lost between the yes and the tool: nothing is done, and nothing is writt
 })
 
 t.test('lost between the answer of the model and the tool that it calls: the tool does not run, and the model is not told', async t => {
-  const { bench, replica, successor } = await openTwo(t)
+  const { replica, successor } = await openTwo()
   await replica.turn('note: milk', await bench.takeLease())
   await replica.decide({ type: 'approve' }, await bench.takeLease())
   const before = { rows: await bench.countRows(), said: await replica.said() }
@@ -122,7 +125,7 @@ t.test('lost between the answer of the model and the tool that it calls: the too
 })
 
 t.test('lost while a tool runs, unknown to the replica: neither note nor checkpoint is written, and the successor finds the question', async t => {
-  const { bench, replica, successor } = await openTwo(t)
+  const { replica, successor } = await openTwo()
   await replica.turn('note: milk', await bench.takeLease())
   const question = await replica.agent.pending('thread')
   const before = await bench.countRows()
@@ -138,7 +141,7 @@ t.test('lost while a tool runs, unknown to the replica: neither note nor checkpo
 })
 
 t.test('lost while the model speaks: what comes too late does not write over the work of the successor', async t => {
-  const { bench, replica, successor } = await openTwo(t)
+  const { replica, successor } = await openTwo()
   await replica.turn('hello', await bench.takeLease())
   const lease = await bench.takeLease()
   const [asked, answer] = [makeGate(), makeGate()]
