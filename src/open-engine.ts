@@ -20,6 +20,13 @@ export async function openEngine ({ config, now, log }: OpenEngineOptions): Prom
     const { PostgresEngine } = await import('./postgres-engine.ts')
     return await PostgresEngine.open({ url, poolSize: config.DATABASE_POOL_SIZE, now, log })
   }
+  if (config.SESSION_STORE === 'redis') {
+    const url = demand(config, 'REDIS_URL')
+    const { DATABASE_URL: databaseUrl, DATABASE_POOL_SIZE: poolSize } = config
+    const database = databaseUrl === undefined ? undefined : { url: databaseUrl, poolSize }
+    const { RedisEngine } = await import('./redis-engine.ts')
+    return await RedisEngine.open({ url, database, now, log })
+  }
   return new LocalEngine({
     sessionsPath: config.SESSIONS_CSV_PATH, conversationsPath: resolveConversationsPath(config), fsync: config.SESSIONS_FSYNC, now
   })

@@ -102,7 +102,12 @@ export class RedisConnection {
 
   /** Runs a script that changes nothing: that it works says nothing of changes. */
   async read (lua: string, ...args: readonly ScriptArgument[]): Promise<unknown> {
-    return await this.#evaluate(lua, args)
+    try {
+      return await this.#evaluate(lua, args)
+    } catch (error) {
+      if (isTimeout(error)) this.#health.noteRefusal(error)
+      throw error
+    }
   }
 
   /** Sets the clock by the server's. */

@@ -17,6 +17,12 @@ import { TurnTickets, type TurnTicket } from './turn-tickets.ts'
 const TTL_MS = 10_000
 const RETRY_AFTER_SECONDS = 5
 
+<<<<<<< HEAD
+=======
+/** How long a close waits for a server that does not answer: leases end by themselves. */
+const CLOSE_MS = 1_000
+
+>>>>>>> wt-h4
 /** After which a lease is gone that has ended: it counts in whole milliseconds. */
 const LITTLE_MS = 10
 
@@ -117,11 +123,11 @@ export class RedisTurnQueue {
   /** What waits leaves. What runs may be in the middle of something: it is lost here, and nobody takes it over before its lease ends. */
   async close (): Promise<void> {
     this.#closing.abort(new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: RETRY_AFTER_SECONDS }))
-    for (const ticket of await this.#tickets.close()) {
+    for (const ticket of this.#tickets.close()) {
       this.#release(ticket, false).catch(() => {})
       ticket.bell.ring()
     }
-    await Promise.all(this.#releases)
+    await waitAtMost(CLOSE_MS, Promise.all(this.#releases))
   }
 
   /** A request whose answer went with the connection is made again: for the same lease it is the same place. */
@@ -166,7 +172,7 @@ export class RedisTurnQueue {
     const released = this.#giveBack(ticket, wasInterrupted, asked).finally(() => { this.#releases.delete(released) })
     this.#releases.add(released)
     // A server that answers nothing is not waited for: by then the lease has ended by itself.
-    await unlessAborted(released, AbortSignal.timeout(this.#options.ttlMs)).catch(() => {})
+    await waitAtMost(this.#options.ttlMs, released)
   }
 
   /** Tries until it succeeds, or the lease has ended by itself. A place that was asked for may still be on its way, and does not exist before. */
@@ -187,6 +193,13 @@ export class RedisTurnQueue {
       }
     }
   }
+}
+
+/** Waits for work that never rejects. */
+async function waitAtMost (ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new Bell()
+  work.finally(done.ring)
+  await done.hear(ms)
 }
 
 /** Names and values in turn, as HGETALL gives them; a hash without any does not exist. */

@@ -26,6 +26,15 @@ local function find_first (session)
   end
 end
 
+-- rises with each ticket, also where the server forgot the last one: what is written elsewhere, such as in Postgres, is checked by it
+local function next_fence ()
+  local time = redis.call('TIME')
+  local fence = math.max(time[1] * 1000000 + time[2], (tonumber(redis.call('GET', '{holdline}:fence')) or 0) + 1)
+  local text = string.format('%.0f', fence)
+  redis.call('SET', '{holdline}:fence', text)
+  return text
+end
+
 local function tell (topic) redis.call('PUBLISH', '${EVENTS_CHANNEL}', topic) end
 
 local function find_place (session, lease)
@@ -47,8 +56,9 @@ if not is_alive(lease) then
     if is_alive(other) then ahead = ahead + 1 else redis.call('LREM', turns_of(session), 1, other) end
   end
   if max_waiting and ahead > max_waiting then return {-1, 0, {}} end
-  redis.call('HSET', key_of(lease), 'session', session, 'owner', owner, 'fence', redis.call('INCR', '{holdline}:fence'))
+  redis.call('HSET', key_of(lease), 'session', session, 'owner', owner, 'fence', next_fence())
   redis.call('RPUSH', turns_of(session), lease)
+  redis.call('SADD', '{holdline}:held', session)
 end
 keep(session, lease, ttl_ms)
 return find_place(session, lease)
@@ -71,6 +81,7 @@ local was_first = redis.call('LINDEX', turns_of(session), 0) == lease or find_fi
 local was_asked = redis.call('HEXISTS', key_of(lease), 'cancel') == 1
 redis.call('LREM', turns_of(session), 1, lease)
 redis.call('DEL', key_of(lease))
+if redis.call('EXISTS', turns_of(session)) == 0 then redis.call('SREM', '{holdline}:held', session) end
 if was_asked then
   if ARGV[3] == '1' then redis.call('SET', '{holdline}:outcome:' .. lease, 'cancelled', 'PX', ${OUTCOME_MS}) end
   tell('outcome:' .. lease)

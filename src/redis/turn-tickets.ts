@@ -87,12 +87,16 @@ export class TurnTickets {
     return this.#tickets.delete(ticket.lease.id)
   }
 
+<<<<<<< HEAD
   /** Renews none any more, and loses those of turns that run. Resolves to the others. */
   async close (): Promise<TurnTicket[]> {
+=======
+  /** Renews none any more, and loses those of turns that run. Returns the others. */
+  close (): TurnTicket[] {
+>>>>>>> wt-h4
     clearInterval(this.#timer)
     this.#isClosed = true
     for (const { isRunning, lease } of this.#tickets.values()) if (isRunning) lease.lose()
-    await this.#renewing
     return [...this.#tickets.values()].filter(({ isRunning }) => !isRunning)
   }
 

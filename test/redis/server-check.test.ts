@@ -5,7 +5,9 @@ import { NO_REDIS, RedisServer } from '../fixtures/redis.ts'
 import { makeLog } from '../fixtures/sessions.ts'
 
 /** The warnings about a server that is started with these settings. */
-async function check (t: Test, settings: readonly string[], before: (connection: RedisConnection) => Promise<unknown> = async () => {}): Promise<string[]> {
+async function check (
+  t: Test, settings: readonly string[], before: (connection: RedisConnection) => Promise<unknown> = async () => {}
+): Promise<string[]> {
   const server = await RedisServer.start(t, settings)
   const log = makeLog()
   const connection = new RedisConnection({ url: server.addressOf(0), log })

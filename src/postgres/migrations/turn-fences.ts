@@ -1,7 +1,7 @@
 /**
- * Where turns are queued elsewhere, the lease of the one that runs is here too, for what is written under it to be checked by it. Its number rises with
- * each lease that is given, wherever that is: one that comes late, after its successor, is known by it. The last lease of a session stays as that memory,
- * for longer than a turn takes, or its first words are under way.
+ * Where turns are queued elsewhere, the lease of the one that runs is here too, for what is written under it to be checked by it. Its number rises
+ * with each lease that is given: one that comes late, after its successor, is known by it. The last lease of a session stays as that memory, for
+ * longer than a turn takes, or its first words are under way.
  */
 export const TURN_FENCES = `
 CREATE FUNCTION holdline.take_turn (of_session text, with_lease uuid, with_number bigint) RETURNS boolean LANGUAGE plpgsql AS $$

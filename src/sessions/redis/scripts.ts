@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { RedisConnection, ScriptArgument } from '../../redis/client.ts'
-import { isLeaseLost, isReply } from '../../redis/errors.ts'
+import { isLeaseLost, isReply, isTimeout } from '../../redis/errors.ts'
 import { currentLease } from '../../turn-lease.ts'
 import type { Session } from '../session.ts'
 import type { StoreObserver } from '../store.ts'
@@ -53,7 +53,7 @@ export class SessionScripts {
       try {
         return { answer: await connection.run(lua, ...named), wasCutOff: false }
       } catch (error) {
-        if (isReply(error)) throw error
+        if (isReply(error) || isTimeout(error)) throw error
         return { answer: await connection.run(lua, ...named), wasCutOff: true }
       }
     })

@@ -1,0 +1,98 @@
+import t from 'tap'
+import { openEngine } from '../src/open-engine.ts'
+import type { Engine } from '../src/engine.ts'
+import { UNOBSERVED } from '../src/sessions/csv/observed-files.ts'
+import type { SessionStore } from '../src/sessions/store.ts'
+import { runUnderLease } from '../src/turn-lease.ts'
+import { startApp } from './fixtures/app.ts'
+import { makeCheckpoint } from './fixtures/plain-checkpoint.ts'
+import { PostgresServer } from './fixtures/postgres.ts'
+import { NO_REDIS, RedisServer } from './fixtures/redis.ts'
+import { makeLog, type KeptLog } from './fixtures/sessions.ts'
+
+const files = { SESSIONS_CSV_PATH: 'unused.csv', SESSIONS_FSYNC: 'always', DATABASE_POOL_SIZE: 4 } as const
+
+t.test('REDIS_URL is missed by its name', async t => {
+  const opened = openEngine({ config: { ...files, SESSION_STORE: 'redis' }, now: Date.now, log: makeLog() })
+  await t.rejects(opened, { code: 'SETTING_INVALID', message: /^REDIS_URL must be .* SESSION_STORE=redis needs it$/ })
+})
+
+t.test('two services on one Redis share sessions and conversations, and go on where one ended', { skip: NO_REDIS }, async t => {
+  const server = await RedisServer.start(t)
+  const env = { SESSION_STORE: 'redis', REDIS_URL: server.addressOf(0) }
+  const logged: Record<string, unknown>[] = []
+  const one = await startApp(t, { env, logged })
+  const other = await startApp(t, { env })
+  const first = await one.say('remember the number 7')
+  t.equal(first.status, 200)
+  const second = await other.say('and now?')
+  t.equal(second.status, 200)
+  t.equal(second.body.session_id, first.body.session_id)
+  const { body } = await one.get(`/api/sessions/${first.body.session_id}?user_id=ann`)
+  t.ok(body)
+  const messages = await one.get(`/api/sessions/${first.body.session_id}/messages?user_id=ann`)
+  t.equal(messages.body.messages?.filter(({ role }) => role === 'user').length, 2)
+  t.match((await other.get('/health')).status, 200)
+  t.ok(logged.some(({ msg }) => msg === 'Sessions are kept in Redis, conversations in Redis, too'))
+  t.notOk(logged.some(({ level }) => Number(level) > 30))
+})
+
+t.test('conversations beside Redis are kept in the Postgres of DATABASE_URL', { skip: NO_REDIS }, async t => {
+  const redis = await RedisServer.start(t)
+  const postgres = await PostgresServer.start(t)
+  const databaseUrl = await postgres.createDatabase()
+  const env = { SESSION_STORE: 'redis', REDIS_URL: redis.addressOf(0), DATABASE_URL: databaseUrl }
+
+  t.test('a service says where, and answers', async t => {
+    const logged: Record<string, unknown>[] = []
+    const app = await startApp(t, { env, logged })
+    t.equal((await app.say('hello')).status, 200)
+    t.equal((await app.say('again')).status, 200)
+    t.ok(logged.some(({ msg }) => msg === 'Sessions are kept in Redis, conversations in the Postgres of DATABASE_URL'))
+    t.notOk(logged.some(({ level }) => Number(level) > 30))
+  })
+
+  const open = async (): Promise<{ engine: Engine, store: SessionStore, log: KeptLog }> => {
+    const log = makeLog()
+    const config = { ...files, SESSION_STORE: 'redis', REDIS_URL: redis.addressOf(1), DATABASE_URL: databaseUrl } as const
+    const engine = await openEngine({ config, now: Date.now, log })
+    const store = engine.createSessionStore({ timeoutMs: 60_000, now: engine.now, log, observer: UNOBSERVED })
+    await store.open()
+    t.after(async () => {
+      await store.close()
+      await engine.close()
+    })
+    return { engine, store, log }
+  }
+
+  t.test('a turn that lost its lease in Redis can write nothing to Postgres once its successor has begun', async t => {
+    const [one, other] = [await open(), await open()]
+    const saver = (await one.engine.openConversations({ now: one.engine.now, log: one.log })).checkpointer
+    const others = (await other.engine.openConversations({ now: other.engine.now, log: other.log })).checkpointer
+    const put = async (by: typeof saver, id: string): Promise<unknown> => await by.put(...makeCheckpoint('thread', id))
+    const lost = await one.store.lock('s-1')
+    await runUnderLease(lost.lease, () => put(saver, 'a'))
+    // As if it had been paused for longer than its lease is good: Redis forgot it, and it knows nothing of that.
+    await redis.forget(1, `{holdline}:lease:${lost.lease?.id}`)
+    const successor = await other.store.lock('s-1')
+    await t.rejects(runUnderLease(lost.lease, () => put(saver, 'late')), { code: 'TURN_TAKEN_OVER' })
+    await runUnderLease(successor.lease, () => put(others, 'b'))
+    t.equal((await others.getTuple({ configurable: { thread_id: 'thread' } }))?.checkpoint.id, 'b')
+    await Promise.all([lost.release(), successor.release()])
+  })
+
+  t.test('one that comes late, after its successor, is not taken', async t => {
+    const { PostgresPool } = await import('../src/postgres/pool.ts')
+    const { PostgresTurnFences } = await import('../src/postgres/turn-fences.ts')
+    const pool = new PostgresPool({ url: databaseUrl, max: 2, log: makeLog() })
+    t.after(() => pool.close())
+    const fences = new PostgresTurnFences(pool)
+    const [early, late] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002']
+    t.equal(await fences.take('s-9', late, '1795725682993520'), true)
+    t.equal(await fences.take('s-9', late, '1795725682993520'), true, 'asked twice, it stays')
+    t.equal(await fences.take('s-9', early, '1795725682993519'), false)
+    t.equal(await fences.take('s-8', early, '1795725682993519'), true, 'another session has leases of its own')
+    const rows = await pool.query<{ lease: string }>("SELECT lease FROM holdline.turns WHERE session_id IN ('s-8', 's-9') ORDER BY session_id")
+    t.same(rows.map(({ lease }) => lease), [early, late])
+  })
+})
