@@ -7,6 +7,7 @@ import type { LookedAtPlace, MovePlace } from './move-place.ts'
 import { openPostgresConversationPlace } from './move-postgres.ts'
 import { RedisConnection } from './redis/client.ts'
 import { explainRedisError } from './redis/errors.ts'
+import { checkServer } from './redis/server-check.ts'
 import { findRedisUse } from './redis/use.ts'
 import { RedisSessionPlace } from './sessions/move/redis-place.ts'
 
@@ -30,6 +31,7 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
   const connection = await connectRedis(address)
   try {
     await refuseUsed(connection, name)
+    if (role === 'target') await checkServer(connection.client, SILENT)
     const sessions = new RedisSessionPlace(connection, timeoutMs)
     if (role === 'source' && (await sessions.read().next()).done === true) {
       throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
@@ -56,6 +58,7 @@ export async function lookAtRedisPlace (address: Address, timeoutMs: number): Pr
   const connection = await connectRedis(address)
   try {
     await refuseUsed(connection, name)
+    await checkServer(connection.client, SILENT)
   } catch (error) {
     await connection.close()
     throw error

@@ -17,12 +17,9 @@ import { TurnTickets, type TurnTicket } from './turn-tickets.ts'
 const TTL_MS = 10_000
 const RETRY_AFTER_SECONDS = 5
 
-<<<<<<< HEAD
-=======
 /** How long a close waits for a server that does not answer: leases end by themselves. */
 const CLOSE_MS = 1_000
 
->>>>>>> wt-h4
 /** After which a lease is gone that has ended: it counts in whole milliseconds. */
 const LITTLE_MS = 10
 
@@ -53,8 +50,11 @@ export interface RedisTurnQueueOptions {
   readonly renewMs?: number
 }
 
-/** 1 first, 0 behind others, -1 not there; for how many ms the first one is good; the session's hash, names and values in turn. */
-const TurnPlace = Type.Tuple([Type.Integer(), Type.Integer(), Type.Array(Type.String())])
+/**
+ * 1 first, 0 behind others, -1 not there; for how many ms the first one is good; 1 where the turn was asked to end by now; the session's hash,
+ * names and values in turn.
+ */
+const TurnPlace = Type.Tuple([Type.Integer(), Type.Integer(), Type.Integer(), Type.Array(Type.String())])
 type TurnPlace = Static<typeof TurnPlace>
 
 /**
@@ -90,8 +90,8 @@ export class RedisTurnQueue {
   /**
    * Resolves when all that asked for this session's turn earlier have released it, or are gone.
    *
-   * @throws ServiceError TURN_QUEUE_FULL when `maxWaiting` are waiting already, on all replicas; STORE_UNAVAILABLE when Redis is; TURN_TAKEN_OVER
-   * when the place was lost; the signal's reason when it aborts the wait.
+   * @throws ServiceError TURN_QUEUE_FULL when `maxWaiting` are waiting already, on all replicas; STORE_UNAVAILABLE when Redis is, or has lost the
+   * place; SERVICE_STOPPING; the signal's reason when it aborts the wait.
    */
   async enter (sessionId: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<QueuedTurn> {
     signal?.throwIfAborted()
@@ -106,8 +106,7 @@ export class RedisTurnQueue {
         await ticket.bell.hear(Math.min(place[1] + LITTLE_MS, this.#options.renewMs), signal)
         place = await this.#advance(ticket)
       }
-      ticket.lease.check()
-      return this.#lend(ticket, place[2])
+      return this.#lend(ticket, place)
     } catch (error) {
       // Nobody who leaves waits until the server knows.
       this.#release(ticket, false, asked).catch(() => {})
@@ -144,21 +143,23 @@ export class RedisTurnQueue {
 
   async #advance (ticket: TurnTicket): Promise<TurnPlace> {
     this.#closing.signal.throwIfAborted()
-    ticket.lease.check()
+    refuseLost(ticket)
     try {
       const place = Value.Parse(TurnPlace, await this.#options.redis.run(ADVANCE_TURN, ticket.sessionId, ticket.lease.id))
       if (place[0] === ABSENT) ticket.lease.lose()
       return place
     } catch {
       // The place is good for as long as its lease is: Redis may be back before.
-      return [0, this.#options.renewMs, []]
+      return [0, this.#options.renewMs, 0, []]
     } finally {
-      ticket.lease.check()
+      refuseLost(ticket)
     }
   }
 
-  #lend (ticket: TurnTicket, fields: readonly string[]): QueuedTurn {
+  #lend (ticket: TurnTicket, [, , isAskedToEnd, fields]: TurnPlace): QueuedTurn {
+    refuseLost(ticket)
     ticket.isRunning = true
+    if (isAskedToEnd === 1) ticket.lease.cancel()
     return {
       lease: ticket.lease,
       row: readHash(fields),
@@ -192,6 +193,15 @@ export class RedisTurnQueue {
         await new Bell().hear(Math.min(renewMs, leftMs), signal).catch(() => {})
       }
     }
+  }
+}
+
+/** A place that was lost cuts nothing off: the turn was not begun. To queue again would put it behind those that came later. */
+function refuseLost ({ lease }: TurnTicket): void {
+  try {
+    lease.check()
+  } catch (cause) {
+    throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
   }
 }
 

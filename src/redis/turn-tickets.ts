@@ -87,13 +87,8 @@ export class TurnTickets {
     return this.#tickets.delete(ticket.lease.id)
   }
 
-<<<<<<< HEAD
-  /** Renews none any more, and loses those of turns that run. Resolves to the others. */
-  async close (): Promise<TurnTicket[]> {
-=======
   /** Renews none any more, and loses those of turns that run. Returns the others. */
   close (): TurnTicket[] {
->>>>>>> wt-h4
     clearInterval(this.#timer)
     this.#isClosed = true
     for (const { isRunning, lease } of this.#tickets.values()) if (isRunning) lease.lose()
