@@ -17,6 +17,7 @@ export async function openCsvPlace (address: Address, role: 'source' | 'target',
   return {
     name,
     sessions,
+    notes: sessions.notes,
     conversationsName: nameConversations(conversationsPath),
     openConversations: async (): Promise<Conversations | undefined> =>
       role === 'target' || existsSync(conversationsPath) ? await ConversationFile.open({ path: conversationsPath, now }) : undefined,
@@ -28,7 +29,8 @@ export async function openCsvPlace (address: Address, role: 'source' | 'target',
 export async function lookAtCsvPlace ({ name, path, conversationsPath }: Address, files: FileOperations): Promise<LookedAtPlace> {
   const sessions = await CsvSessionPlace.open({ path, files, role: 'looked at' })
   for (const file of [path, conversationsPath]) checkWritable(file)
-  return { name, sessions, conversationsName: nameConversations(conversationsPath), close: async () => { await sessions.close() } }
+  const conversationsName = nameConversations(conversationsPath)
+  return { name, sessions, notes: sessions.notes, conversationsName, close: async () => { await sessions.close() } }
 }
 
 function nameConversations (path: string): string {

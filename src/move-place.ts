@@ -5,6 +5,8 @@ import type { SessionPlace } from './sessions/move/place.ts'
 export interface MovePlace {
   readonly name: string
   readonly sessions: SessionPlace
+  /** What an operator ought to know about it, once it was read. */
+  readonly notes: readonly string[]
   /** Where the conversations are, without a secret: of two places that have them in one, none are moved. */
   readonly conversationsName: string
   /** To be called once; undefined if there are none. */
@@ -14,4 +16,4 @@ export interface MovePlace {
 }
 
 /** A target that nothing is written to; without sessions if their tables are yet to be made. */
-export type LookedAtPlace = Pick<MovePlace, 'name' | 'conversationsName' | 'close'> & { readonly sessions: SessionPlace | undefined }
+export type LookedAtPlace = Pick<MovePlace, 'name' | 'notes' | 'conversationsName' | 'close'> & { readonly sessions: SessionPlace | undefined }

@@ -33,6 +33,7 @@ export async function openPostgresPlace (address: Address, role: 'source' | 'tar
     return {
       name: address.name,
       sessions: new PostgresSessionPlace(pool),
+      notes: [],
       conversationsName: address.name,
       openConversations: async () => await openPostgresConversations({ pool, now, log: SILENT }),
       close: async () => { await pool.close() }
@@ -70,7 +71,7 @@ export async function lookAtPostgresPlace (address: Address): Promise<LookedAtPl
     if (isMade) await refuseUsed(pool, address.name)
     else await checkRights(pool, address.name)
     const sessions = isMade ? new PostgresSessionPlace(pool) : undefined
-    return { name: address.name, sessions, conversationsName: address.name, close: async () => { await pool.close() } }
+    return { name: address.name, sessions, notes: [], conversationsName: address.name, close: async () => { await pool.close() } }
   } catch (error) {
     await pool.close()
     throw error

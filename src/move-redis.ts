@@ -31,7 +31,7 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
   const connection = await connectRedis(address)
   try {
     await refuseUsed(connection, name)
-    if (role === 'target') await checkServer(connection.client, SILENT)
+    const dangers = role === 'target' ? await listDangers(connection) : []
     const sessions = new RedisSessionPlace(connection, timeoutMs)
     if (role === 'source' && (await sessions.read().next()).done === true) {
       throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
@@ -42,6 +42,8 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
     return {
       name,
       sessions,
+      // A walk tells how many have gone.
+      get notes () { return [...dangers, ...sessions.notes] },
       conversationsName: isHere ? name : nameServer(databaseUrl),
       openConversations: async () => isHere ? conversations : await openPostgresConversationPlace(databaseUrl, now),
       close: async () => { await connection.close() }
@@ -56,16 +58,17 @@ export async function openRedisPlace (address: Address, role: 'source' | 'target
 export async function lookAtRedisPlace (address: Address, timeoutMs: number): Promise<LookedAtPlace> {
   const { name, databaseUrl } = address
   const connection = await connectRedis(address)
+  let dangers: readonly string[]
   try {
     await refuseUsed(connection, name)
-    await checkServer(connection.client, SILENT)
+    dangers = await listDangers(connection)
   } catch (error) {
     await connection.close()
     throw error
   }
   const sessions = new RedisSessionPlace(connection, timeoutMs)
   const conversationsName = databaseUrl === undefined ? name : nameServer(databaseUrl)
-  return { name, sessions, conversationsName, close: async () => { await connection.close() } }
+  return { name, sessions, notes: dangers, conversationsName, close: async () => { await connection.close() } }
 }
 
 /** Throws STORE_UNREACHABLE, in one line. */
@@ -79,6 +82,13 @@ export async function connectRedis ({ url, name }: Address): Promise<RedisConnec
     const cause: unknown = error instanceof ServiceError ? error.cause : error
     throw new ServiceError('STORE_UNREACHABLE', { message: `${name} cannot be used: ${explainRedisError(cause)}`, cause })
   }
+}
+
+/** Throws SETTING_INVALID for a server that cannot keep sessions at all. */
+async function listDangers ({ client }: RedisConnection): Promise<string[]> {
+  const dangers: string[] = []
+  await checkServer(client, { ...SILENT, warn: (_, message) => { dangers.push(message) } })
+  return dangers
 }
 
 async function refuseUsed ({ client }: RedisConnection, name: string): Promise<void> {

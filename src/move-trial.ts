@@ -16,7 +16,7 @@ export async function tryMove ({ source, target, tell }: Pick<MoveOptions, 'sour
   const conversations = source.conversationsName === target.conversationsName ? undefined : await sumAll(source, target.conversationsName, tell)
   const sessions = { source: sum, skipped: 0 }
   const report = { from: source.name, to: target.name, isDryRun: true, isResumed, sessions, conversations, isVerified: false }
-  return { ...report, notes: [...source.sessions.notes, ...listNotes(report, source, target)] }
+  return { ...report, notes: [...source.notes, ...target.notes, ...listNotes(report, source, target)] }
 }
 
 async function sumAll (source: MovePlace, to: string, tell: Tell): Promise<MovedConversations | undefined> {

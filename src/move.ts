@@ -47,7 +47,7 @@ export async function moveAll (options: MoveOptions): Promise<MoveReport> {
   const isVerified = isSameSum(sessions.source, sessions.target) && (conversations === undefined || isSameConversations(conversations))
   if (isVerified) await target.sessions.unmark()
   const report = { from: source.name, to: target.name, isDryRun: false, isResumed, sessions, conversations, isVerified }
-  return { ...report, notes: [...source.sessions.notes, ...listNotes(report, source, target)] }
+  return { ...report, notes: [...source.notes, ...target.notes, ...listNotes(report, source, target)] }
 }
 
 /** Reads all sessions of the source, and refuses those that the target could not keep. */

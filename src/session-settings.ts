@@ -20,7 +20,9 @@ export interface SessionSettings {
 
 const MINUTE_MS = 60_000
 
-/** Of all settings, those that say where sessions and conversations are: a wrong one of another kind must not keep an operator from looking at them. */
+/**
+ * Of all settings, those that say where sessions and conversations are: a wrong one of another kind must not keep an operator from looking at them.
+ */
 const Settings = Type.Pick(Config, [
   'SESSION_STORE', 'DATABASE_URL', 'REDIS_URL', 'SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS'
 ])

@@ -54,7 +54,8 @@ export async function copySessions (
   source: SessionPlace, target: SessionPlace, { sum, extraColumns }: SessionSums, step: Step
 ): Promise<number> {
   const present = (await sumSessions(target, () => {})).sum
-  if (isSameSum(present, sum)) return present.count
+  // A file without sessions is yet to be made.
+  if (present.count > 0 && isSameSum(present, sum)) return present.count
   const isFresh = present.count === 0 || target.isWrittenAnew
   const skipped = { count: 0 }
   await target.write(selectNew(source, isFresh ? undefined : target, skipped, step), extraColumns)
