@@ -12,6 +12,7 @@ import { PostgresRequestCounts } from './postgres/request-counts.ts'
 import { PostgresTurnLog } from './postgres/turn-log.ts'
 import { PostgresTurnQueue } from './postgres/turn-queue.ts'
 import { refuseFailure } from './postgres/turn-refusal.ts'
+import { refuseUnfinishedMove } from './postgres/unfinished-move.ts'
 import type { RequestCount } from './request-counts.ts'
 import { PostgresSessionStore } from './sessions/postgres/store.ts'
 import type { SessionStore } from './sessions/store.ts'
@@ -61,6 +62,7 @@ export class PostgresEngine implements Engine {
     try {
       await pool.open()
       await migrate(pool)
+      await refuseUnfinishedMove(pool)
       const clock = new PostgresClock({ now })
       await setClock(clock, pool)
       const driftMs = Math.round(now() - clock.now())

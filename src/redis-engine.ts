@@ -11,6 +11,7 @@ import { RedisLeads } from './redis/leads.ts'
 import { RedisRequestCounts } from './redis/request-counts.ts'
 import { checkServer } from './redis/server-check.ts'
 import { RedisTurnLog } from './redis/turn-log.ts'
+import { refuseUnfinishedMove } from './redis/unfinished-move.ts'
 import { RedisTurnQueue } from './redis/turn-queue.ts'
 import type { RequestCount } from './request-counts.ts'
 import { RedisSessionStore } from './sessions/redis/store.ts'
@@ -70,6 +71,7 @@ export class RedisEngine implements Engine {
     try {
       await connection.open()
       await checkServer(connection.client, log)
+      await refuseUnfinishedMove(connection.client)
       const driftMs = Math.round(now() - connection.clock.now())
       if (Math.abs(driftMs) > MAX_DRIFT_MS) log.warn({ drift_ms: driftMs }, 'The clock of this machine is wrong, or that of Redis is, which is used: compare them')
       if (database !== undefined) beside = await openBeside(database, log)

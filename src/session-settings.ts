@@ -11,12 +11,21 @@ export interface SessionSettings {
   readonly timeoutMs: number
   /** `RUN_AS`; see `leaveRoot`. */
   readonly runAs: string | undefined
+  readonly store: Config['SESSION_STORE']
+  /** `CONVERSATIONS_PATH`, if it is set. */
+  readonly ownConversationsPath: string | undefined
+  readonly databaseUrl: string | undefined
+  readonly redisUrl: string | undefined
 }
 
 const MINUTE_MS = 60_000
 
-/** Of all settings, those that the files depend on: a wrong one of another kind must not keep an operator from looking at them. */
-const Settings = Type.Pick(Config, ['SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS'])
+/**
+ * Of all settings, those that say where sessions and conversations are: a wrong one of another kind must not keep an operator from looking at them.
+ */
+const Settings = Type.Pick(Config, [
+  'SESSION_STORE', 'DATABASE_URL', 'REDIS_URL', 'SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS'
+])
 
 /**
  * Reads the settings that say where the sessions are, as the service reads them.
@@ -35,7 +44,11 @@ export function readSessionSettings (env: Environment): SessionSettings {
     fsync: values.SESSIONS_FSYNC,
     // As the service rounds it: a fraction of a minute may be no whole number of milliseconds.
     timeoutMs: Math.max(1, Math.round(values.SESSION_TIMEOUT_MINUTES * MINUTE_MS)),
-    runAs: values.RUN_AS
+    runAs: values.RUN_AS,
+    store: values.SESSION_STORE,
+    ownConversationsPath: values.CONVERSATIONS_PATH,
+    databaseUrl: values.DATABASE_URL,
+    redisUrl: values.REDIS_URL
   }
 }
 

@@ -4,7 +4,11 @@ import { readdir } from 'node:fs/promises'
 import { copyConversations } from './agent/conversation-copy.ts'
 import { mergeEnvironment } from './config.ts'
 import { isCoded } from './errors.ts'
+import type { MoveRequest, MoveTools } from './move-house.ts'
+import type { MoveReport } from './move-report.ts'
+import { ProgressLine } from './progress-line.ts'
 import { leaveRoot } from './run-as.ts'
+import type { openSessionServer, SessionServer } from './session-server.ts'
 import { readSessionSettings } from './session-settings.ts'
 import { formatUsage, parseRequest, UsageError } from './sessions/admin/commands.ts'
 import type { AdminOptions, Outcome } from './sessions/admin/options.ts'
@@ -33,15 +37,35 @@ async function start (): Promise<void> {
 function readOptions (): AdminOptions {
   const dotenv = existsSync('.env') ? readFileSync('.env', 'utf8') : ''
   const settings = readSessionSettings(mergeEnvironment(dotenv, process.env))
+  const { store } = settings
   // In a container root calls it, and what it writes must be the service's.
-  leaveRoot({ runAs: settings.runAs, paths: [settings.path, settings.conversationsPath] }, process)
+  leaveRoot({ runAs: settings.runAs, paths: store === 'csv' ? [settings.path, settings.conversationsPath] : [] }, process)
   return {
     ...settings,
     now: Date.now,
     newId: randomUUID,
     files: realFiles,
+    openServer: store === 'csv' ? undefined : async () => await openServer(store, settings),
     listFolder: async (path) => await readdir(path),
-    copyConversations: async (target) => copyConversations(settings.conversationsPath, target)
+    copyConversations: async (target) => copyConversations(settings.conversationsPath, target),
+    move: async (request) => await move(request, settings)
+  }
+}
+
+async function openServer (...args: Parameters<typeof openSessionServer>): Promise<SessionServer> {
+  const { openSessionServer } = await import('./session-server.ts')
+  return await openSessionServer(...args)
+}
+
+/** Shows how far it is, where somebody sees that. */
+async function move (request: MoveRequest, settings: MoveTools['settings']): Promise<MoveReport> {
+  const line = process.stderr.isTTY && process.env.TERM !== 'dumb' ? new ProgressLine(process.stderr) : undefined
+  try {
+    // Who looks at a file never loads what reaches a server.
+    const { moveHouse } = await import('./move-house.ts')
+    return await moveHouse(request, { settings, files: realFiles, now: Date.now, tell: (progress) => { line?.show(progress) } })
+  } finally {
+    line?.end()
   }
 }
 

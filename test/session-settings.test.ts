@@ -16,7 +16,11 @@ async function readAsService (environment: Environment): Promise<object | string
       conversationsPath: resolveConversationsPath(config),
       fsync: config.SESSIONS_FSYNC,
       timeoutMs: Math.max(1, Math.round(config.SESSION_TIMEOUT_MINUTES * 60_000)),
-      runAs: config.RUN_AS
+      runAs: config.RUN_AS,
+      store: config.SESSION_STORE,
+      ownConversationsPath: config.CONVERSATIONS_PATH,
+      databaseUrl: config.DATABASE_URL,
+      redisUrl: config.REDIS_URL
     }
   } catch (error) {
     return String(error)
@@ -34,8 +38,8 @@ function read (environment: Environment): object | string {
 }
 
 t.test('the settings are read as the service reads them, the wrong ones refused in the same words', async t => {
-  const text = fc.oneof(fc.constantFrom('always', 'never', 'maybe', '60', '0', '-1', '0.5', '0x10', '1e400', 'NaN', '1e3', '1000:1000', '0:0', '52560001', '1_000', 'x.csv', 'a/b.csv'), fc.string({ minLength: 1 }))
-  const names = ['SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS']
+  const text = fc.oneof(fc.constantFrom('always', 'never', 'maybe', '60', '0', '-1', '0.5', '0x10', '1e400', 'NaN', '1e3', '1000:1000', '0:0', '52560001', '1_000', 'x.csv', 'a/b.csv', 'csv', 'redis', 'postgres', 'postgres://u:p@h/d', 'rediss://h:1/0'), fc.string({ minLength: 1 }))
+  const names = ['SESSION_STORE', 'DATABASE_URL', 'REDIS_URL', 'SESSIONS_CSV_PATH', 'SESSIONS_FSYNC', 'SESSION_TIMEOUT_MINUTES', 'CONVERSATIONS_PATH', 'RUN_AS']
   await fc.assert(fc.asyncProperty(fc.dictionary(fc.constantFrom(...names), text), async environment => {
     // What the service never sees: values are trimmed, and empty ones left out.
     fc.pre(Object.values(environment).every(value => value.trim() === value && value !== ''))

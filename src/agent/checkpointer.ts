@@ -12,6 +12,7 @@ import { Distrust } from './distrust.ts'
 import { checkFile } from './file-check.ts'
 import { FileNotes } from './file-notes.ts'
 import { FileSaver } from './file-saver.ts'
+import type { WritePlaces } from './placed-writes.ts'
 import { Reopening } from './reopening.ts'
 
 const SILENT: Log = { info () {}, warn () {}, error () {} }
@@ -48,6 +49,7 @@ export class ConversationFile implements Conversations {
   readonly isShared = false
   readonly checkpointer: FileSaver
   readonly notes: FileNotes
+  readonly writes: WritePlaces
   readonly #file: Reopening<ConversationDatabase>
   readonly #lock: FileLock
 
@@ -56,6 +58,10 @@ export class ConversationFile implements Conversations {
     this.#lock = lock
     this.checkpointer = new FileSaver(file, tracer)
     this.notes = new FileNotes(file)
+    this.writes = {
+      read: config => file.use(({ checkpoints }) => checkpoints.writes.read(config)),
+      put: (config, writes) => file.use(({ checkpoints }) => checkpoints.writes.put(config, writes))
+    }
   }
 
   /** Opens the file, or makes it; throws FILE_LOCKED or FILE_INVALID. */

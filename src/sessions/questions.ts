@@ -51,7 +51,7 @@ export class Questions {
  * When a question was asked, in milliseconds since the epoch. What another service wrote may say it in another way, or not at all: then it was when
  * the session was last active.
  */
-export function readAskedMs ({ lastActivityMs }: Session, { requested_at: text }: JsonObject): number {
+export function readAskedMs ({ lastActivityMs }: Pick<Session, 'lastActivityMs'>, { requested_at: text }: JsonObject): number {
   const atMs = typeof text === 'string' ? Date.parse(text) : NaN
   return Number.isNaN(atMs) ? lastActivityMs : atMs
 }

@@ -4,6 +4,7 @@ import {
   type CheckpointTuple, type PendingWrite
 } from '@langchain/langgraph-checkpoint'
 import type { Database } from 'better-sqlite3'
+import type { WritePlaces } from '../placed-writes.ts'
 import { formatConfig, readConfig, readPlace, type Place } from './config.ts'
 import { draftCheckpoint, type Draft } from './draft.ts'
 import { Flights } from './flights.ts'
@@ -13,6 +14,7 @@ import type { Prune } from './pruning.ts'
 import { readTuple, reviveMetadata, reviveTuple } from './revival.ts'
 import { makeTables } from './schema.ts'
 import { SafeSerializer } from './serializer.ts'
+import { TableWrites } from './table-writes.ts'
 import { Tables, type CheckpointRow } from './tables.ts'
 import { Writer, type Heading } from './writer.ts'
 
@@ -44,6 +46,7 @@ export interface PruneOptions {
  * not objects, or which lie deeper than a channel's own list, are written once.
  */
 export class ThreadSaver extends BaseCheckpointSaver {
+  readonly writes: WritePlaces
   readonly #now: () => number
   readonly #tables: Tables
   readonly #writer: Writer
@@ -57,6 +60,7 @@ export class ThreadSaver extends BaseCheckpointSaver {
     makeTables(db)
     this.#tables = new Tables(db)
     this.#writer = new Writer(db, this.#tables)
+    this.writes = new TableWrites(this.serde, this.#tables, this.#writer)
     this.#memory = new ItemMemory(memory)
   }
 

@@ -31,6 +31,8 @@ export interface NewCheckpoint {
 /** One write of a task, beside a checkpoint. */
 export interface WriteRow {
   readonly taskId: string
+  readonly taskPath: string
+  readonly index: number
   readonly channel: string
   readonly type: string
   readonly value: Buffer
@@ -90,7 +92,7 @@ export class Tables {
     this.#nextItem = db.prepare<[string], number>('SELECT coalesce(max(number), 0) + 1 FROM thread_items WHERE thread_id = ?').pluck()
     this.#putItem = db.prepare('INSERT INTO thread_items (thread_id, number, digest, value) VALUES (?, ?, ?, ?)')
     // The order in which LangGraph applies them: SQLite compares the bytes of UTF-8, which is the order of code points that is asked for.
-    this.#writes = db.prepare(`SELECT task_id AS taskId, channel, type, value FROM writes
+    this.#writes = db.prepare(`SELECT task_id AS taskId, task_path AS taskPath, idx AS "index", channel, type, value FROM writes
       WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ? ORDER BY task_path, task_id, idx`)
   }
 

@@ -71,6 +71,15 @@ export class Writer {
     })
   }
 
+  /** Writes of several tasks; those that are in their places already stay. */
+  placeWrites (key: Key, writes: ReadonlyArray<NewWrite & { readonly taskId: string, readonly taskPath: string }>): void {
+    this.#transact.immediate(() => {
+      for (const { taskId, taskPath, index, channel, type, value } of writes) {
+        this.#insertWrite.run(...key, taskId, index, channel, type, value, taskPath)
+      }
+    })
+  }
+
   deleteThread (threadId: string): void {
     this.#transact.immediate(() => { this.#pruning.deleteThread(threadId) })
   }

@@ -7,7 +7,9 @@ import type { PostgresPool } from '../../postgres/pool.ts'
 import type { AgentStatus, ThreadActivity } from '../agent.ts'
 import type { PruneOptions } from '../checkpoints/saver.ts'
 import type { Conversations } from '../conversations.ts'
+import type { WritePlaces } from '../placed-writes.ts'
 import { PostgresNotes } from './notes.ts'
+import { PostgresWrites } from './placed-writes.ts'
 import { PostgresThreadSaver } from './saver.ts'
 import { makeTables } from './schema.ts'
 import { ConversationTables } from './tables.ts'
@@ -49,6 +51,7 @@ class PostgresConversations implements Conversations {
   readonly epoch = 0
   readonly checkpointer: PostgresThreadSaver
   readonly notes: PostgresNotes
+  readonly writes: WritePlaces
   readonly #pool: PostgresPool
   readonly #tables: ConversationTables
   readonly #log: Log
@@ -58,6 +61,7 @@ class PostgresConversations implements Conversations {
     this.#tables = tables
     this.checkpointer = checkpointer
     this.notes = notes
+    this.writes = new PostgresWrites(checkpointer.serde, tables)
     this.#log = log
   }
 

@@ -3,9 +3,11 @@ import type { RedisConnection } from '../../redis/client.ts'
 import type { AgentStatus, ThreadActivity } from '../agent.ts'
 import type { PruneOptions } from '../checkpoints/saver.ts'
 import type { Conversations } from '../conversations.ts'
+import type { WritePlaces } from '../placed-writes.ts'
 import { RedisNotes } from './notes.ts'
 import { RedisSaver } from './saver.ts'
 import { RedisThreads } from './threads.ts'
+import { RedisWrites } from './writes.ts'
 
 /** With which server, which is open already. */
 export interface RedisConversationsOptions {
@@ -30,6 +32,7 @@ class RedisConversations implements Conversations {
   readonly isShared = true
   readonly checkpointer: RedisSaver
   readonly notes: RedisNotes
+  readonly writes: WritePlaces
   readonly #connection: RedisConnection
   readonly #threads: RedisThreads
   #epoch = 0
@@ -39,6 +42,7 @@ class RedisConversations implements Conversations {
     this.#threads = new RedisThreads(connection, now)
     this.checkpointer = new RedisSaver(this.#threads, { tracer })
     this.notes = new RedisNotes(connection, now)
+    this.writes = new RedisWrites(this.checkpointer.serde, this.#threads)
     connection.client.on('close', this.#noteClose)
   }
 

@@ -153,7 +153,7 @@ function parseLists (flat: readonly string[]): RefList[] {
 function parseWrites (writes: ReadonlyArray<Static<typeof StoredWrite>>): WriteRow[] {
   const keyed = writes.map(([path, taskId, index, channel, type, value]) => ({
     key: writesSortKey(path, taskId, Number(index)),
-    row: { taskId, channel, type, value: Buffer.from(value, type === BYTES ? 'base64' : 'utf8') }
+    row: { taskId, taskPath: path, index: Number(index), channel, type, value: Buffer.from(value, type === BYTES ? 'base64' : 'utf8') }
   }))
   return keyed.sort((a, b) => compareWritesSortKeys(a.key, b.key)).map(({ row }) => row)
 }

@@ -8,7 +8,7 @@ import { formatFileTime } from '../csv/time.ts'
 import { writeFile } from './new-file.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { count, escapeControls } from './text.ts'
-import { readView, type View } from './view.ts'
+import { readFileView, type FileView } from './view.ts'
 
 const SESSIONS = 'sessions.csv'
 const CONVERSATIONS = 'conversations.sqlite'
@@ -42,7 +42,7 @@ interface Backup {
  * @throws ServiceError FILE_INVALID if there is nothing to copy, or the folder holds a backup.
  */
 export async function backUp (options: AdminOptions, target: string): Promise<Outcome> {
-  const before = await readView(options)
+  const before = await readFileView(options)
   // A wrong path would otherwise make a fine backup of nothing, every night.
   if (before.snapshot.state === undefined) throw new ServiceError('FILE_INVALID', { message: `There is no ${options.path} to copy` })
   const folder = await prepareFolder(options, target)
@@ -68,14 +68,14 @@ async function prepareFolder ({ files }: AdminOptions, target: string): Promise<
 }
 
 /** @param made Learns the path of each file that was written. */
-async function copy (options: AdminOptions, before: View, folder: string, made: string[]): Promise<Backup> {
+async function copy (options: AdminOptions, before: FileView, folder: string, made: string[]): Promise<Backup> {
   const conversations = join(folder, CONVERSATIONS)
   const conversationBytes = await options.copyConversations(conversations)
   if (conversationBytes !== undefined) {
     made.push(conversations)
     await syncFolder(options.files, folder)
   }
-  const after = await readView(options)
+  const after = await readFileView(options)
   const present = new Set(after.snapshot.rows.found.map(({ session }) => session.sessionId))
   const all = [...before.live, ...before.expired]
   // Expired ones too: the service that they are restored to forgets their conversations.
@@ -90,7 +90,7 @@ async function copy (options: AdminOptions, before: View, folder: string, made: 
 }
 
 function report (
-  { conversationsPath }: AdminOptions, target: string, { notes }: View, { sessions, sessionBytes, conversationBytes, ended, rejectedFile }: Backup
+  { conversationsPath }: AdminOptions, target: string, { notes }: FileView, { sessions, sessionBytes, conversationBytes, ended, rejectedFile }: Backup
 ): Outcome {
   const lines = [
     `${join(target, SESSIONS)}: ${count(sessions, 'session')}, ${count(sessionBytes, 'byte')}`,

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
-import { isCoded } from '../../errors.ts'
+import { isCoded, ServiceError } from '../../errors.ts'
 import { backUp } from './backup.ts'
 import { compactSessions } from './compact.ts'
 import { countSessions } from './count.ts'
 import { exportSessions } from './export.ts'
 import { importSessions } from './import.ts'
 import { listSessions } from './list.ts'
+import { migrateSessions } from './migrate.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { showSessions } from './show.ts'
 import { verifySessions } from './verify.ts'
@@ -21,13 +22,19 @@ const OPTIONS = {
   json: { type: 'boolean' },
   platform: { type: 'string' },
   pending: { type: 'boolean' },
-  expired: { type: 'boolean' }
+  expired: { type: 'boolean' },
+  from: { type: 'string' },
+  to: { type: 'string' },
+  'dry-run': { type: 'boolean' }
 } as const
 
 interface Words {
   readonly platform?: string | undefined
   readonly pending?: boolean | undefined
   readonly expired?: boolean | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly 'dry-run'?: boolean | undefined
   readonly isJson: boolean
   /** What follows the command: `<id>`, `<file>`, `<folder>`. */
   readonly operand: string | undefined
@@ -40,7 +47,11 @@ interface Command {
   readonly isOperandOptional?: boolean
   /** Besides `--json`. */
   readonly options?: ReadonlyArray<keyof typeof OPTIONS>
+  /** Those without which it makes no sense, each with an address. */
+  readonly required?: ReadonlyArray<'from' | 'to'>
   readonly text: string
+  /** What does the same on a server, where this is about the file alone. */
+  readonly onServer?: string
   readonly run: (options: AdminOptions, words: Words) => Promise<Outcome>
 }
 
@@ -61,8 +72,18 @@ const COMMANDS: readonly Command[] = [
   },
   { name: 'show', operand: '<session_id|user_id>', text: 'all there is about a session, or about those of one person', run: withOperand(showSessions) },
   { name: 'count', text: 'how many, how many with a question, how many on each platform', run: countSessions },
-  { name: 'verify', text: 'what a start would make of the file; exit 1 unless it would keep everything', run: verifySessions },
-  { name: 'compact', text: 'do what a start and a stop do to the file; the service must not run', run: compactSessions },
+  {
+    name: 'verify',
+    text: 'what a start would make of the file; exit 1 unless it would keep everything',
+    onServer: 'GET /health of a running service tells whether it can save',
+    run: verifySessions
+  },
+  {
+    name: 'compact',
+    text: 'do what a start and a stop do to the file; the service must not run',
+    onServer: 'a server looks after itself',
+    run: compactSessions
+  },
   {
     name: 'export',
     operand: '[file]',
@@ -70,8 +91,27 @@ const COMMANDS: readonly Command[] = [
     text: 'live sessions as a session file, or as JSON, to stdout or to a new file',
     run: async (options, { operand, isJson }) => await exportSessions(options, { file: operand, isJson })
   },
-  { name: 'import', operand: '<file>', text: 'add the sessions of another file; the service must not run', run: withOperand(importSessions) },
-  { name: 'backup', operand: '<folder>', text: 'copy sessions and conversations, consistently, while the service runs', run: withOperand(backUp) }
+  {
+    name: 'import',
+    operand: '<file>',
+    text: 'add the sessions of another file; the service must not run',
+    onServer: 'see migrate, which takes all of a file to an empty server',
+    run: withOperand(importSessions)
+  },
+  {
+    name: 'backup',
+    operand: '<folder>',
+    text: 'copy sessions and conversations, consistently, while the service runs',
+    onServer: 'see pg_dump --schema=holdline, or BGSAVE of redis-cli',
+    run: withOperand(backUp)
+  },
+  {
+    name: 'migrate',
+    required: ['from', 'to'],
+    options: ['dry-run'],
+    text: 'move sessions and conversations to another store; the service must not run',
+    run: async (options, { from = '', to = '', 'dry-run': isDryRun = false }) => await migrateSessions(options, { from, to, isDryRun })
+  }
 ]
 
 /** What was asked for. */
@@ -92,21 +132,32 @@ export function parseRequest (args: readonly string[]): Request {
   if (name === undefined) throw new UsageError('Which command?')
   const command = COMMANDS.find((one) => one.name === name)
   if (command === undefined) throw new UsageError(`There is no command "${name}"`)
-  const { options: taken = [] } = command
-  const stray = Object.keys(given).find((option) => !taken.some((one) => one === option))
+  const { options: taken = [], required = [] } = command
+  const stray = Object.keys(given).find((option) => ![...taken, ...required].some((one) => one === option))
   if (stray !== undefined) throw new UsageError(`${name} takes no option --${stray}`)
   if (operands.length > (command.operand === undefined ? 0 : 1)) throw new UsageError(`${name} takes no "${operands.at(-1)}"`)
+  const missing = required.find((option) => (given[option] ?? '') === '')
+  if (missing !== undefined) throw new UsageError(`${name} needs --${missing} <address>`)
   const [operand] = operands
   if (operand === '' || (operand === undefined && command.operand !== undefined && command.isOperandOptional !== true)) {
     throw new UsageError(`${name} needs ${command.operand}`)
   }
-  return { run: async (options) => await command.run(options, { ...given, isJson, operand }), isJson }
+  return {
+    isJson,
+    run: async (options) => {
+      if (options.openServer !== undefined && command.onServer !== undefined) {
+        throw new ServiceError('SETTING_INVALID', { message: `${name} is about a session file, and SESSION_STORE names a server: ${command.onServer}` })
+      }
+      return await command.run(options, { ...given, isJson, operand })
+    }
+  }
 }
 
 /** What can be asked for. */
 export function formatUsage (): string {
-  const forms = COMMANDS.map(({ name, operand, options = [] }) => [
+  const forms = COMMANDS.map(({ name, operand, options = [], required = [] }) => [
     name,
+    ...required.map((option) => `--${option} <address>`),
     ...operand === undefined ? [] : [operand],
     ...options.map((option) => OPTIONS[option].type === 'string' ? `[--${option} <${option}>]` : `[--${option}]`)
   ].join(' '))
@@ -120,7 +171,9 @@ export function formatUsage (): string {
     '',
     ...lines,
     '',
-    'The files are those of the settings (environment and .env): SESSIONS_CSV_PATH, SESSIONS_FSYNC, SESSION_TIMEOUT_MINUTES, CONVERSATIONS_PATH, RUN_AS.',
+    'An address is csv:<path>, postgres://… or redis://…; or csv, postgres (DATABASE_URL), redis (REDIS_URL) for what the settings name.',
+    'The files, or the server, are those of the settings (environment and .env): SESSION_STORE, SESSIONS_CSV_PATH, SESSIONS_FSYNC,',
+    'SESSION_TIMEOUT_MINUTES, CONVERSATIONS_PATH, RUN_AS, DATABASE_URL, REDIS_URL.',
     '--json answers with one JSON document. Exit code: 0 done, 1 failed, 2 not understood.',
     ''
   ].join('\n')

@@ -5,7 +5,7 @@ import { readView } from './view.ts'
 
 /** Counts the sessions: live, with a question, on each platform; and those that are silent for too long and still stand in the file. */
 export async function countSessions (options: AdminOptions): Promise<Outcome> {
-  const { live, expired, notes } = await readView(options)
+  const { live, expired, expiredText, notes } = await readView(options)
   const tally = new Tally()
   for (const { session } of live) tally.add(session)
   const platforms = [...tally.counts].sort(([a], [b]) => a < b ? -1 : 1)
@@ -14,7 +14,7 @@ export async function countSessions (options: AdminOptions): Promise<Outcome> {
     ['sessions', live.length],
     ['with a question', pending],
     ...platforms.map(([platform, { all }]): [string, number] => [`on ${platform}`, all]),
-    ['expired, still in the file', expired.length]
+    [expiredText, expired.length]
   ]
   const width = Math.max(...rows.map(([, amount]) => String(amount).length))
   return {

@@ -15,10 +15,10 @@ export interface ExportTarget {
 
 /** Writes the live sessions, as a session file or as JSON. What the cells hold is written as it is, for programs. */
 export async function exportSessions (options: AdminOptions, { file, isJson }: ExportTarget): Promise<Outcome> {
-  const { live, snapshot, nowMs, notes } = await readView(options)
+  const { live, extraColumns, nowMs, notes } = await readView(options)
   const json = { sessions: live.map(({ session }) => describeSession(session, nowMs)), count: live.length }
   const chunks = (): Iterable<Buffer> =>
-    isJson ? [Buffer.from(`${formatJson(json)}\n`)] : formatFile(live, snapshot.rows.extraColumns)
+    isJson ? [Buffer.from(`${formatJson(json)}\n`)] : formatFile(live, extraColumns)
   if (file === undefined) return { json, text: isJson ? [] : chunks(), notes }
   const { bytes } = await writeFile(options, file, chunks())
   return {

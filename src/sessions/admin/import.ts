@@ -13,7 +13,7 @@ import { makeLogNotes, type LogNotes } from './log-notes.ts'
 import { mergeSessions, type Merge } from './merge.ts'
 import type { AdminOptions, Outcome } from './options.ts'
 import { count, escapeControls } from './text.ts'
-import { describeLoad, readView, type View } from './view.ts'
+import { describeLoad, readFileView, type FileView } from './view.ts'
 
 /** What another file brings. */
 interface Incoming {
@@ -43,7 +43,7 @@ export async function importSessions (options: AdminOptions, source: string): Pr
   let merge: Merge
   try {
     // What a start made of the file.
-    const own = await readView(options)
+    const own = await readFileView(options)
     merge = mergeSessions(own.live.map(({ session }) => session), incoming.alive.map(({ session }) => session))
     if (merge.added.length + merge.replaced.length > 0) await write(options, opened, own, merge, incoming, notes)
   } catch (error) {
@@ -70,7 +70,7 @@ async function readIncoming (options: AdminOptions, source: string): Promise<Inc
 }
 
 async function write (
-  options: AdminOptions, { file }: Opened, own: View, { added, replaced }: Merge, { extraColumns: others }: Incoming, { log }: LogNotes
+  options: AdminOptions, { file }: Opened, own: FileView, { added, replaced }: Merge, { extraColumns: others }: Incoming, { log }: LogNotes
 ): Promise<void> {
   const { extraColumns: ours } = own.snapshot.rows
   const columns = [...ours, ...others.filter((name) => !ours.includes(name))]

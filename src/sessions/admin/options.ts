@@ -1,3 +1,6 @@
+import type { MoveRequest } from '../../move-house.ts'
+import type { MoveReport } from '../../move-report.ts'
+import type { SessionServer } from '../../session-server.ts'
 import type { FileOperations } from '../csv/files.ts'
 
 /** What the operator's commands work with: the files of a service, which may be running. */
@@ -12,6 +15,8 @@ export interface AdminOptions {
   /** Makes the thread id of a row that has none. */
   readonly newId: () => string
   readonly files: FileOperations
+  /** Opens the server that has the sessions instead of a file; undefined where a file has them. */
+  readonly openServer: (() => Promise<SessionServer>) | undefined
   /** The names in a folder. */
   readonly listFolder: (path: string) => Promise<string[]>
   /**
@@ -19,6 +24,8 @@ export interface AdminOptions {
    * if there are no conversations.
    */
   readonly copyConversations: (target: string) => Promise<number | undefined>
+  /** Moves sessions and conversations to another store. */
+  readonly move: (request: MoveRequest) => Promise<MoveReport>
 }
 
 /** What a command found or did: the same facts for people and for programs. */

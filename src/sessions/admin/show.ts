@@ -17,22 +17,22 @@ interface Shown { readonly session: Session, readonly isExpired: boolean }
  * @throws ServiceError SESSION_NOT_FOUND.
  */
 export async function showSessions (options: AdminOptions, id: string): Promise<Outcome> {
-  const { live, expired, nowMs, notes } = await readView(options)
+  const { name, live, expired, expiredText, nowMs, notes } = await readView(options)
   const all: Shown[] = [
     ...live.map(({ session }) => ({ session, isExpired: false })),
     ...expired.map(({ session }) => ({ session, isExpired: true }))
   ]
   const named = all.filter(({ session }) => session.sessionId === id)
   const shown = named.length > 0 ? named : all.filter(({ session }) => isOwnedBy(session, id)).sort((a, b) => compareActivity(b.session, a.session))
-  if (shown.length === 0) throw new ServiceError('SESSION_NOT_FOUND', { message: `${options.path} has no session and no user "${id}"` })
+  if (shown.length === 0) throw new ServiceError('SESSION_NOT_FOUND', { message: `${name} has no session and no user "${id}"` })
   return {
     json: { sessions: shown.map(({ session, isExpired }) => ({ ...describeSession(session, nowMs), is_expired: isExpired })) },
-    text: shown.map((one, index) => `${index === 0 ? '' : '\n'}${[...formatSession(one, nowMs)].join('')}`),
+    text: shown.map((one, index) => `${index === 0 ? '' : '\n'}${[...formatSession(one, nowMs, expiredText)].join('')}`),
     notes
   }
 }
 
-function * formatSession ({ session, isExpired }: Shown, nowMs: number): Generator<string> {
+function * formatSession ({ session, isExpired }: Shown, nowMs: number, expiredText: string): Generator<string> {
   yield * formatTable([
     ['session_id', session.sessionId],
     ['user_id', session.userId],
@@ -40,7 +40,7 @@ function * formatSession ({ session, isExpired }: Shown, nowMs: number): Generat
     ['thread_id', session.threadId],
     ['created_at', formatMoment(session.createdAtMs, nowMs)],
     ['last_activity', formatMoment(session.lastActivityMs, nowMs)],
-    ['state', isExpired ? 'expired, still in the file' : 'live'],
+    ['state', isExpired ? expiredText : 'live'],
     ...Object.entries(session.extra)
   ])
   yield `pending_approval ${formatObject(session.pendingApproval)}\n`

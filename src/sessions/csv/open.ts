@@ -7,6 +7,7 @@ import type { StoreObserver } from '../store.ts'
 import type { TurnLocks } from '../turn-lock.ts'
 import { explainErrno, type FileOperations } from './files.ts'
 import { FileFollower } from './follower.ts'
+import { refuseUnfinished } from './move-file.ts'
 import { checkReplaceable, findRealPath } from './path.ts'
 import type { RowText } from './row-text.ts'
 import { SessionSaver } from './saver.ts'
@@ -58,6 +59,7 @@ export async function openFile (options: Required<CsvSessionStoreOptions>, turns
     const realPath = await findRealPath(files, path, options.fsync === 'always')
     await checkReplaceable(files, realPath)
     lock = lockFile(realPath)
+    await refuseUnfinished(files, path, realPath)
     const started = await startFile(options, realPath, turns)
     return { ...started, ...join(started, options), lock }
   } catch (error) {
