@@ -90,7 +90,12 @@ for (const [how, restart] of Object.entries({
     t.after(() => { clearInterval(alive) })
     const over = new AbortController()
     const talk = async (replica: TurnReplica, sessionId: string): Promise<void> => {
-      while (!over.signal.aborted) await turns.run(replica, sessionId, { writes: 3, work: async () => { await pause(5) } })
+      const work = async (): Promise<void> => { await pause(5) }
+      while (!over.signal.aborted) {
+        await turns.run(replica, sessionId, { writes: 3, work })
+        // While the server is away, each fails at once.
+        await work()
+      }
     }
     const all = replicas.flatMap(replica => ['s-1', 's-2'].map(async sessionId => { await talk(replica, sessionId) }))
     for (let round = 0; round < 2; round++) {
