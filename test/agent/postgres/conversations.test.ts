@@ -13,6 +13,7 @@ import { OfflineModel } from '../../../src/agent/offline-model.ts'
 import { describeAssistantRun } from '../../../src/agent/run-context.ts'
 import { runUnderLease, type TurnLease } from '../../../src/turn-lease.ts'
 import { putValues, threadConfig } from '../../fixtures/checkpoints.ts'
+import { NO_PGBOUNCER, PgBouncer } from '../../fixtures/pgbouncer.ts'
 import { PostgresBench } from '../../fixtures/postgres-conversations.ts'
 import { PostgresServer } from '../../fixtures/postgres.ts'
 
@@ -160,6 +161,23 @@ t.test('a user\'s graph whose lease is lost in its tool writes neither to its st
   t.same(await bench.countRows(), before)
   t.same(bench.log.lines.filter(line => line.startsWith('error')), [])
   t.match(await agent.pending('thread'), { actions: [{ description: 'Go on?' }] })
+})
+
+t.test('all of it goes through PgBouncer in transaction mode', { skip: NO_PGBOUNCER }, async t => {
+  const bouncer = await PgBouncer.start(t, server, ['default_pool_size = 2'])
+  const bench = await PostgresBench.open(t, server, bouncer.addressOf(await server.createDatabase()))
+  const agent = makeAssistant(bench)
+  await Promise.all(Array.from({ length: 8 }, async (_, index) => {
+    const threadId = `thread-${index}`
+    const lease = await bench.takeLease()
+    await say(agent, 'hello', threadId, lease)
+    await say(agent, `note: ${threadId}`, threadId, lease)
+    t.match(await runUnderLease(lease, async () => await allow(agent, threadId)), { type: 'answer' })
+    await lease.lose()
+    await t.rejects(say(agent, 'too late', threadId, lease), { code: 'TURN_TAKEN_OVER' })
+  }))
+  t.match(await bench.countRows(), { checkpoints: 8, items: 8 })
+  t.equal((await bench.conversations.listThreads('', 10)).length, 8)
 })
 
 t.test('a turn of the built-in agent takes few statements', async t => {

@@ -113,12 +113,15 @@ t.test('lost between the answer of the model and the tool that it calls: the too
   const before = { rows: await bench.countRows(), said: await replica.said() }
   const lease = await bench.takeLease()
   replica.beforeModel = async () => {
-    lease.expire()
     await lease.lose()
+    lease.expire()
+    sentBefore = bench.pool.queryCount
   }
+  let sentBefore = 0
   replica.modelCalls = 0
   await t.rejects(replica.turn('notes', lease), takenOver)
   t.equal(replica.modelCalls, 1)
+  t.equal(bench.pool.queryCount, sentBefore, 'no repair is tried')
   t.same({ rows: await bench.countRows(), said: await replica.said() }, before)
   t.same(replica.log.lines, [])
   t.match((await successor.turn('notes', await bench.takeLease())).at(-1), { text: /^Your notes:\n1\. milk/ })
