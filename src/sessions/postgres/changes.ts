@@ -1,6 +1,6 @@
 import { ServiceError } from '../../errors.ts'
 import type { Session } from '../session.ts'
-import { Lanes } from './lanes.ts'
+import { Lanes } from '../lanes.ts'
 import type { SessionReads } from './reads.ts'
 import type { StoredSession } from './row.ts'
 import type { SessionWrites } from './writes.ts'

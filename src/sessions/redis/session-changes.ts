@@ -1,5 +1,5 @@
 import { ServiceError } from '../../errors.ts'
-import { Lanes } from '../postgres/lanes.ts'
+import { Lanes } from '../lanes.ts'
 import type { Session } from '../session.ts'
 import { ADD, CONTINUE_OR_ADD, REMOVE, REMOVE_SILENT, REPLACE } from './changes.ts'
 import { formatTexts, listValues, type KeptSession } from './row.ts'
