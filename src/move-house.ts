@@ -2,10 +2,7 @@ import { MovedClock } from './agent/move/clock.ts'
 import { ServiceError } from './errors.ts'
 import { moveAll } from './move.ts'
 import { parseMoveAddress, type MoveAddress, type MoveSettings } from './move-address.ts'
-import { lookAtCsvPlace, openCsvPlace } from './move-csv.ts'
 import type { LookedAtPlace, MovePlace } from './move-place.ts'
-import { lookAtPostgresPlace, openPostgresPlace } from './move-postgres.ts'
-import { lookAtRedisPlace, openRedisPlace } from './move-redis.ts'
 import type { MoveReport } from './move-report.ts'
 import type { Tell } from './move-steps.ts'
 import { tryMove } from './move-trial.ts'
@@ -58,18 +55,19 @@ async function withPlace<P extends Pick<MovePlace, 'close'>, T> (opening: Promis
   }
 }
 
+/** Of what reaches a file or a server, only that is loaded which is named. */
 async function open (address: MoveAddress, role: 'source' | 'target', { files, now, settings: { timeoutMs } }: MoveTools): Promise<MovePlace> {
   switch (address.kind) {
-    case 'csv': return await openCsvPlace(address, role, files, now)
-    case 'postgres': return await openPostgresPlace(address, role, now)
-    case 'redis': return await openRedisPlace(address, role, now, timeoutMs)
+    case 'csv': return await (await import('./move-csv.ts')).openCsvPlace(address, role, files, now)
+    case 'postgres': return await (await import('./move-postgres.ts')).openPostgresPlace(address, role, now)
+    case 'redis': return await (await import('./move-redis.ts')).openRedisPlace(address, role, now, timeoutMs)
   }
 }
 
 async function lookAt (address: MoveAddress, { files, settings: { timeoutMs } }: MoveTools): Promise<LookedAtPlace> {
   switch (address.kind) {
-    case 'csv': return await lookAtCsvPlace(address, files)
-    case 'postgres': return await lookAtPostgresPlace(address)
-    case 'redis': return await lookAtRedisPlace(address, timeoutMs)
+    case 'csv': return await (await import('./move-csv.ts')).lookAtCsvPlace(address, files)
+    case 'postgres': return await (await import('./move-postgres.ts')).lookAtPostgresPlace(address)
+    case 'redis': return await (await import('./move-redis.ts')).lookAtRedisPlace(address, timeoutMs)
   }
 }

@@ -1,10 +1,6 @@
 import { ServiceError } from './errors.ts'
-import { parseMoveAddress, type MoveSettings } from './move-address.ts'
-import { connectPostgres, hasTables } from './move-postgres.ts'
-import { connectRedis } from './move-redis.ts'
+import { parseMoveAddress, type MoveAddress, type MoveSettings } from './move-address.ts'
 import type { SessionPlace } from './sessions/move/place.ts'
-import { PostgresSessionPlace } from './sessions/move/postgres-place.ts'
-import { RedisSessionPlace } from './sessions/move/redis-place.ts'
 
 /** Sessions on a server, to be looked at while services work with them. */
 export interface SessionServer extends Pick<SessionPlace, 'read' | 'close'> {
@@ -20,16 +16,24 @@ export interface SessionServer extends Pick<SessionPlace, 'read' | 'close'> {
 export async function openSessionServer (kind: 'postgres' | 'redis', settings: MoveSettings & { readonly timeoutMs: number }): Promise<SessionServer> {
   const address = parseMoveAddress(kind, settings)
   if (address.kind === 'csv') throw new TypeError('A file is no server')
+  return address.kind === 'redis' ? await openRedis(address, settings.timeoutMs) : await openPostgres(address)
+}
+
+async function openPostgres (address: MoveAddress & { readonly kind: 'postgres' }): Promise<SessionServer> {
+  const [{ connectPostgres, hasTables }, { PostgresSessionPlace }] =
+    await Promise.all([import('./move-postgres.ts'), import('./sessions/move/postgres-place.ts')])
   const { name } = address
-  if (address.kind === 'redis') {
-    const connection = await connectRedis(address)
-    const place = new RedisSessionPlace(connection, settings.timeoutMs)
-    return { name, read: () => place.read(), close: async () => { await connection.close() } }
-  }
   const pool = await connectPostgres(address)
   const place = new PostgresSessionPlace(pool)
   const close = async (): Promise<void> => { await pool.close() }
   if (await hasTables(pool)) return { name, read: () => place.read(), close }
   await close()
   throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
+}
+
+async function openRedis (address: MoveAddress & { readonly kind: 'redis' }, timeoutMs: number): Promise<SessionServer> {
+  const [{ connectRedis }, { RedisSessionPlace }] = await Promise.all([import('./move-redis.ts'), import('./sessions/move/redis-place.ts')])
+  const connection = await connectRedis(address)
+  const place = new RedisSessionPlace(connection, timeoutMs)
+  return { name: address.name, read: () => place.read(), close: async () => { await connection.close() } }
 }

@@ -63,7 +63,7 @@ export class CsvSessionPlace implements SessionPlace {
     const isLookedAt = role === 'looked at'
     const realPath = await findRealPath(isLookedAt ? { ...files, makeFolder: async () => {} } : files, path, !isLookedAt)
     await ifPresent(checkReplaceable(files, realPath))
-    const lock = isLookedAt ? lookAtLock(path, realPath) : lockFile(realPath)
+    const lock = isLookedAt ? await lookAtLock(files, path, realPath) : lockFile(realPath)
     try {
       return new CsvSessionPlace(options, realPath, lock, await readContent(options, realPath))
     } catch (error) {
@@ -141,8 +141,9 @@ export class CsvSessionPlace implements SessionPlace {
 }
 
 /** Throws FILE_LOCKED if somebody has the file, and takes no lock. */
-function lookAtLock (path: string, realPath: string): FileLock {
-  if (isLocked(realPath)) throw new ServiceError('FILE_LOCKED', { message: `${path} is in use by another process` })
+async function lookAtLock (files: FileOperations, path: string, realPath: string): Promise<FileLock> {
+  const isThere = await ifPresent(files.lstat(`${realPath}.lock`)) !== undefined
+  if (isThere && isLocked(realPath)) throw new ServiceError('FILE_LOCKED', { message: `${path} is in use by another process` })
   return { release () {} }
 }
 
