@@ -9,6 +9,12 @@ import type { Cleanup } from '../../test/fixtures/cleanup.ts'
 
 const SERVER = fileURLToPath(new URL('../../src/server.ts', import.meta.url))
 
+/** A service that listens. */
+export interface Replica {
+  readonly url: string
+  readonly pid: number
+}
+
 /** What a benchmark has started, ended in turn. */
 export class Scene implements Cleanup {
   readonly #ends: Array<() => Promise<void> | void> = []
@@ -27,18 +33,20 @@ export class Scene implements Cleanup {
     return dir
   }
 
-  /** One replica of the service; resolves to its address. */
-  async startService (env: Readonly<Record<string, string>>): Promise<string> {
+  /** One replica of the service. */
+  async startService (env: Readonly<Record<string, string>>): Promise<Replica> {
     const cwd = await this.makeFolder()
     const server = spawn(process.execPath, [`--import=${import.meta.resolve('ts-blank-space/register')}`, SERVER], {
       cwd, env: { ...process.env, PORT: '0', RATE_LIMIT_MAX: '1000000', ...env }, stdio: ['ignore', 'pipe', 'inherit']
     })
     this.after(async () => { await stop(server) })
-    return await new Promise<string>((resolve, reject) => {
+    const { pid } = server
+    if (pid === undefined) throw new Error('The service did not start')
+    return await new Promise<Replica>((resolve, reject) => {
       // The log is read to its end: a full pipe would stop the service.
       createInterface(server.stdout).on('line', line => {
         const found = /listening at (http:[^"\s]+)/.exec(line)?.[1]
-        if (found !== undefined) resolve(found)
+        if (found !== undefined) resolve({ url: found, pid })
       })
       server.once('exit', () => { reject(new Error('The service did not start')) })
     })
