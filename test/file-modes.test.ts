@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { makeFolder } from './fixtures/folder.ts'
 import { Service } from './fixtures/service.ts'
+import { LOADER } from './fixtures/loader.ts'
 
-const LOADER = import.meta.resolve('ts-blank-space/register')
 const SERVER = fileURLToPath(new URL('../src/server.ts', import.meta.url))
 const CLI = fileURLToPath(new URL('../src/sessions-cli.ts', import.meta.url))
 
@@ -20,7 +20,7 @@ function listModes (dir: string): Record<string, string> {
 
 /** The words that start the service under another umask. */
 const under = (umask: string): string[] => [
-  `--import=data:text/javascript,process.umask(0o${umask})`, `--import=${LOADER}`, SERVER
+  `--import=data:text/javascript,process.umask(0o${umask})`, LOADER, SERVER
 ]
 
 for (const umask of ['000', '077']) {
@@ -42,7 +42,7 @@ for (const umask of ['000', '077']) {
       'data/more/sessions.csv.lock': '600',
       ...(running['data/more/sessions.csv.journal'] !== undefined && { 'data/more/sessions.csv.journal': '600' })
     })
-    const backup = spawnSync(process.execPath, [`--import=data:text/javascript,process.umask(0o${umask})`, `--import=${LOADER}`, CLI, 'backup', 'copy'], {
+    const backup = spawnSync(process.execPath, [`--import=data:text/javascript,process.umask(0o${umask})`, LOADER, CLI, 'backup', 'copy'], {
       cwd: dir, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8'
     })
     t.equal(backup.status, 0, backup.stderr)

@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { isLocked, lockFile } from '../src/lock.ts'
 import { makeFolder } from './fixtures/folder.ts'
+import { LOADER } from './fixtures/loader.ts'
 
 const HOLDER = fileURLToPath(new URL('fixtures/lock-holder.ts', import.meta.url))
 
 async function startHolder (t: Test, path: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['--import=ts-blank-space/register', HOLDER, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [LOADER, HOLDER, path], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.after(() => { child.kill('SIGKILL') })
   await waitFor(child, 'locked')
   return child
@@ -48,7 +49,7 @@ t.test('one process does not get a lock twice, and trying does not free it for a
   const path = join(makeFolder(t), 'sessions.csv')
   const lock = lockFile(path)
   t.throws(() => lockFile(path), { code: 'FILE_LOCKED' })
-  const child = spawn(process.execPath, ['--import=ts-blank-space/register', HOLDER, path], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [LOADER, HOLDER, path], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [code] = await once(child, 'exit')
   t.not(code, 0)
   lock.release()

@@ -4,7 +4,8 @@ import { closeSync, existsSync, openSync } from 'node:fs'
 import t from 'tap'
 import { HEADER } from './fixtures/admin.ts'
 import { makeFolder } from './fixtures/folder.ts'
-import { LOADER, runTool as run, TOOL } from './fixtures/tool.ts'
+import { LOADER } from './fixtures/loader.ts'
+import { runTool as run, TOOL } from './fixtures/tool.ts'
 
 function makeRows (count: number): string {
   const now = new Date().toISOString()

@@ -2,6 +2,7 @@ import t from 'tap'
 import { AgentBench } from '../fixtures/agent.ts'
 import { makeFolder } from '../fixtures/folder.ts'
 import { makeGate } from '../fixtures/gate.ts'
+import { LOADER } from '../fixtures/loader.ts'
 
 t.test('a turn yields what happens, in order, and ends with the answer', async t => {
   const bench = await AgentBench.open(t)
@@ -148,7 +149,7 @@ t.test('decisions are held against the question before anything happens', async 
 t.test('a thread and its question outlive the process, and a forgotten one is gone', async t => {
   const dir = makeFolder(t)
   const { spawnSync } = await import('node:child_process')
-  const child = spawnSync(process.execPath, ['--import=ts-blank-space/register', new URL('../fixtures/ask-and-die.ts', import.meta.url).pathname, dir], { encoding: 'utf8' })
+  const child = spawnSync(process.execPath, [LOADER, new URL('../fixtures/ask-and-die.ts', import.meta.url).pathname, dir], { encoding: 'utf8' })
   t.equal(child.signal, 'SIGKILL', child.stderr)
   const bench = await AgentBench.open(t, dir)
   t.match((await bench.resume([{ type: 'approve' }])).at(-1), { text: /milk/ })

@@ -5,6 +5,7 @@ import errors from '../../plugins/errors.ts'
 import overload, { type OverloadOptions } from '../../plugins/overload.ts'
 import { startApp } from '../fixtures/app.ts'
 import { Program } from '../fixtures/program.ts'
+import { LOADER } from '../fixtures/loader.ts'
 
 const PROGRAM = fileURLToPath(new URL('../fixtures/overload-program.ts', import.meta.url))
 
@@ -71,7 +72,7 @@ t.test('the service refuses everything but its health and what ends a turn', asy
 })
 
 t.test('the watch does not keep a process alive', async t => {
-  const program = new Program(t, [process.execPath, `--import=${import.meta.resolve('ts-blank-space/register')}`, PROGRAM])
+  const program = new Program(t, [process.execPath, LOADER, PROGRAM])
   t.equal(await program.hear(), 'ready')
   t.match(await program.exit, { code: 0, signal: null, stderr: '' })
 })

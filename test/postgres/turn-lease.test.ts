@@ -9,6 +9,7 @@ import { makeGate } from '../fixtures/gate.ts'
 import { PostgresServer } from '../fixtures/postgres.ts'
 import { Program } from '../fixtures/program.ts'
 import { createTurnTables, TurnReplica, TTL_MS } from '../fixtures/turn-replica.ts'
+import { LOADER } from '../fixtures/loader.ts'
 
 const TAKEN_OVER = { code: 'TURN_TAKEN_OVER', retryAfterSeconds: 5 }
 
@@ -193,7 +194,7 @@ t.test('a turn that is asked to end just before it begins ends at once', async t
 })
 
 t.test('a process that was stopped finds its lease lost at its first look, before any of its timers has run', async t => {
-  const holder = new Program(t, [process.execPath, '--import=ts-blank-space/register', fileURLToPath(new URL('../fixtures/lease-program.ts', import.meta.url)), url])
+  const holder = new Program(t, [process.execPath, LOADER, fileURLToPath(new URL('../fixtures/lease-program.ts', import.meta.url)), url])
   t.equal(await holder.hear(), '"held"')
   holder.kill('SIGSTOP')
   const replica = await TurnReplica.start(t, url)
