@@ -8,6 +8,8 @@ export interface Usage {
   readonly cpuMs: number | undefined
   /** What it keeps. */
   readonly bytes: number
+  /** What it has written ahead: to the WAL, or to the append-only file. */
+  readonly logBytes: number
 }
 
 /** Looks at the server of a store, for what it uses. */
@@ -19,9 +21,11 @@ export function gaugePostgres (url: string): Gauge {
     const client = new pg.Client(url)
     await client.connect()
     try {
-      const { rows: [row] } = await client.query<{ pid: number, bytes: string }>('SELECT pg_backend_pid() AS pid, pg_database_size(current_database()) AS bytes')
+      const { rows: [row] } = await client.query<{ pid: number, bytes: string, log: string }>(`SELECT pg_backend_pid() AS pid,
+        pg_database_size(current_database()) AS bytes, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') AS log`)
       if (row === undefined) throw new TypeError('A select without a table has one row')
-      return { cpuMs: process.platform === 'linux' ? readCpuMs(readParent(row.pid)) : undefined, bytes: Number(row.bytes) }
+      const cpuMs = process.platform === 'linux' ? readCpuMs(readParent(row.pid)) : undefined
+      return { cpuMs, bytes: Number(row.bytes), logBytes: Number(row.log) }
     } finally {
       await client.end()
     }
@@ -35,7 +39,7 @@ export function gaugeRedis (url: string): Gauge {
     try {
       const info = await client.info('everything')
       const read = (name: string): number => Number(new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1])
-      return { cpuMs: readCpuMs(read('process_id')), bytes: read('used_memory') }
+      return { cpuMs: readCpuMs(read('process_id')), bytes: read('used_memory'), logBytes: read('aof_current_size') }
     } finally {
       client.disconnect()
     }

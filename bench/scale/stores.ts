@@ -26,6 +26,7 @@ interface Round {
   readonly serverMs: number | undefined
   /** What the server grew by, a turn. */
   readonly bytes: number | undefined
+  readonly logBytes: number | undefined
 }
 
 /** How the stores are compared. */
@@ -77,7 +78,8 @@ async function measure ({ env, replicas, gauge }: Setting, { sessions, turns }: 
       turns: held,
       replicaMs: share(cpuAfter, cpuBefore),
       serverMs: share(after?.cpuMs, before?.cpuMs),
-      bytes: share(after?.bytes, before?.bytes)
+      bytes: share(after?.bytes, before?.bytes),
+      logBytes: share(after?.logBytes, before?.logBytes)
     }
   } finally {
     await scene.end()
@@ -96,7 +98,8 @@ function formatRow ({ store, replicas }: Setting, rounds: readonly Round[], csv:
     'of csv': (median(turns, 'turnsPerSecond') / csv).toFixed(2),
     'CPU ms a turn: replica': format(rounds.map(round => round.replicaMs)),
     server: format(rounds.map(round => round.serverMs)),
-    'KB a turn': format(rounds.map(({ bytes }) => bytes === undefined ? undefined : bytes / 1024))
+    'KB a turn: kept': format(rounds.map(({ bytes }) => bytes === undefined ? undefined : bytes / 1024)),
+    'written ahead': format(rounds.map(({ logBytes }) => logBytes === undefined ? undefined : logBytes / 1024))
   }
 }
 
