@@ -96,6 +96,7 @@ export class RedisTurnQueue {
    */
   async enter (sessionId: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<QueuedTurn> {
     signal?.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
     const ticket = this.#tickets.open(sessionId)
     const asked = this.#ask(ticket, maxWaiting)
     try {
@@ -158,6 +159,8 @@ export class RedisTurnQueue {
   }
 
   #lend (ticket: TurnTicket, [, , isAskedToEnd, fields]: TurnPlace): QueuedTurn {
+    // Given back by then.
+    this.#closing.signal.throwIfAborted()
     refuseLost(ticket)
     ticket.isRunning = true
     if (isAskedToEnd === 1) ticket.lease.cancel()
