@@ -83,7 +83,7 @@ export class RedisTurnQueue {
     const { renewMs } = this.#options = { renewMs: Math.ceil(ttlMs / 3), ...options, ttlMs }
     this.#tickets = new TurnTickets(this.#options)
     this.#interrupts = new TurnInterrupts({ ...this.#options, owner: this.#owner, lookMs: renewMs, stopped: this.#closing.signal })
-    this.#releases = new TurnReleases({ ...this.#options, stopped: this.#closing.signal })
+    this.#releases = new TurnReleases({ ...this.#options, retryMs: renewMs / 4, stopped: this.#closing.signal })
     // One for each that waits: many, and each is taken off again.
     setMaxListeners(0, this.#closing.signal)
   }
