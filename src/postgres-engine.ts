@@ -11,12 +11,12 @@ import { PostgresPool } from './postgres/pool.ts'
 import { PostgresRequestCounts } from './postgres/request-counts.ts'
 import { PostgresTurnLog } from './postgres/turn-log.ts'
 import { PostgresTurnQueue } from './postgres/turn-queue.ts'
-import { refuseFailure } from './postgres/turn-refusal.ts'
 import { refuseUnfinishedMove } from './postgres/unfinished-move.ts'
 import type { RequestCount } from './request-counts.ts'
 import { PostgresSessionStore } from './sessions/postgres/store.ts'
 import type { SessionStore } from './sessions/store.ts'
 import type { TurnLog } from './turn-log.ts'
+import { refuseFailure } from './turn-refusal.ts'
 
 /** Which server, and how it is used. */
 export interface PostgresEngineOptions {

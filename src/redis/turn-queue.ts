@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { LockOptions } from '../sessions/store.ts'
 import type { TurnLease } from '../turn-lease.ts'
+import { refuseAtEnd, refuseFailure, refuseTurn, refuseWait } from '../turn-refusal.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisEvents } from './events.ts'
@@ -15,7 +15,6 @@ import { ADVANCE_TURN, ENTER_TURN } from './turn-scripts.ts'
 import { TurnTickets, type TurnTicket } from './turn-tickets.ts'
 
 const TTL_MS = 10_000
-const RETRY_AFTER_SECONDS = 5
 
 /** How long a close waits for a server that does not answer: leases end by themselves. */
 const CLOSE_MS = 1_000
@@ -101,7 +100,7 @@ export class RedisTurnQueue {
     const asked = this.#ask(ticket, maxWaiting)
     try {
       let place = await unlessAborted(asked, signal)
-      if (place[0] === ABSENT) throw new ServiceError('TURN_QUEUE_FULL', { retryAfterSeconds: RETRY_AFTER_SECONDS })
+      if (place[0] === ABSENT) throw refuseWait()
       this.#tickets.noteGiven(ticket)
       onQueued()
       while (place[0] !== FIRST) {
@@ -123,7 +122,7 @@ export class RedisTurnQueue {
 
   /** What waits leaves. What runs may be in the middle of something: it is lost here, and nobody takes it over before its lease ends. */
   async close (): Promise<void> {
-    this.#closing.abort(new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: RETRY_AFTER_SECONDS }))
+    this.#closing.abort(refuseAtEnd())
     for (const ticket of this.#tickets.close()) {
       this.#release(ticket, false)
       ticket.bell.ring()
@@ -136,11 +135,7 @@ export class RedisTurnQueue {
     const { redis, ttlMs } = this.#options
     const most = Number.isFinite(maxWaiting) ? maxWaiting : ''
     const ask = (): Promise<unknown> => redis.run(ENTER_TURN, sessionId, lease.id, this.#owner, ttlMs, most)
-    try {
-      return Value.Parse(TurnPlace, await ask().catch(async error => await (isAnswerLost(error) ? ask() : Promise.reject(error))))
-    } catch (cause) {
-      throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
-    }
+    return Value.Parse(TurnPlace, await refuseFailure(() => ask().catch(async error => await (isAnswerLost(error) ? ask() : Promise.reject(error)))))
   }
 
   async #advance (ticket: TurnTicket): Promise<TurnPlace> {
@@ -183,7 +178,7 @@ function refuseLost ({ lease }: TurnTicket): void {
   try {
     lease.check()
   } catch (cause) {
-    throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
+    throw refuseTurn(cause)
   }
 }
 
