@@ -46,8 +46,8 @@ export class FollowedTurn {
   readonly #options: Omit<FollowedTurnOptions, 'part'>
   readonly #bell = new Bell()
   #position = 0
-  /** Since when it looks as if nothing more came, by the monotonic clock. */
-  #doubtedSinceMs: number | undefined
+  /** Why it looks as if nothing more came, and since when, by the monotonic clock. */
+  #doubt: { readonly code: ErrorCode, readonly sinceMs: number } | undefined
 
   constructor ({ part, ...options }: FollowedTurnOptions) {
     this.#options = options
@@ -77,15 +77,16 @@ export class FollowedTurn {
   }
 
   async #readOn (): Promise<void> {
-    const { turnLog, unreadableMs } = this.#options
+    const { turnLog, unreadableMs, lostMs } = this.#options
     let part: TurnLogPart | undefined
     try {
       part = await turnLog.read(this.events.id, this.#position)
     } catch (cause) {
-      this.#doubt(unreadableMs, 'STORE_UNAVAILABLE')
+      this.#endIfStill('STORE_UNAVAILABLE', unreadableMs)
       return
     }
-    if (part === undefined) this.#end('STREAM_GONE')
+    // A server that crashed may have forgotten it; the replica that runs it goes on telling.
+    if (part === undefined) this.#endIfStill('STREAM_GONE', lostMs)
     else this.#take(part)
   }
 
@@ -96,14 +97,15 @@ export class FollowedTurn {
       this.events.add(name, data, position)
     }
     if (this.events.last !== undefined) return
-    if (isRunning) this.#doubtedSinceMs = undefined
-    else this.#doubt(this.#options.lostMs, 'TURN_TAKEN_OVER')
+    if (isRunning) this.#doubt = undefined
+    else this.#endIfStill('TURN_TAKEN_OVER', this.#options.lostMs)
   }
 
-  #doubt (limitMs: number, code: ErrorCode): void {
+  /** Ends it for a reason that has held for so long. */
+  #endIfStill (code: ErrorCode, limitMs: number): void {
     const nowMs = performance.now()
-    this.#doubtedSinceMs ??= nowMs
-    if (nowMs - this.#doubtedSinceMs >= limitMs) this.#end(code)
+    if (this.#doubt?.code !== code) this.#doubt = { code, sinceMs: nowMs }
+    if (nowMs - this.#doubt.sinceMs >= limitMs) this.#end(code)
   }
 
   #end (code: ErrorCode): void {

@@ -11,12 +11,12 @@ import { PostgresPool } from './postgres/pool.ts'
 import { PostgresRequestCounts } from './postgres/request-counts.ts'
 import { PostgresTurnLog } from './postgres/turn-log.ts'
 import { PostgresTurnQueue } from './postgres/turn-queue.ts'
-import { refuseFailure } from './postgres/turn-refusal.ts'
 import { refuseUnfinishedMove } from './postgres/unfinished-move.ts'
 import type { RequestCount } from './request-counts.ts'
 import { PostgresSessionStore } from './sessions/postgres/store.ts'
 import type { SessionStore } from './sessions/store.ts'
 import type { TurnLog } from './turn-log.ts'
+import { refuseFailure } from './turn-refusal.ts'
 
 /** Which server, and how it is used. */
 export interface PostgresEngineOptions {
@@ -37,6 +37,7 @@ export class PostgresEngine implements Engine {
   readonly now: () => number
   readonly turnLog: TurnLog
   readonly #pool: PostgresPool
+  readonly #clock: PostgresClock
   readonly #events: PostgresEvents
   readonly #turns: PostgresTurnQueue
   readonly #counts: PostgresRequestCounts
@@ -44,6 +45,7 @@ export class PostgresEngine implements Engine {
 
   private constructor (pool: PostgresPool, events: PostgresEvents, clock: PostgresClock, log: Log) {
     this.#pool = pool
+    this.#clock = clock
     this.#events = events
     this.#turns = new PostgresTurnQueue({ pool, events, clock, log })
     this.#counts = new PostgresRequestCounts({ pool, log })
@@ -89,7 +91,11 @@ export class PostgresEngine implements Engine {
   }
 
   async lead (task: string, forMs: number): Promise<boolean> {
-    return await refuseFailure(async () => await this.#leads.take(task, forMs))
+    return await refuseFailure(async () => {
+      // What a replica without turns removes is to be old by the time of all the others, too.
+      await setClock(this.#clock, this.#pool)
+      return await this.#leads.take(task, forMs)
+    })
   }
 
   async close (): Promise<void> {

@@ -2,7 +2,6 @@ import { openRedisConversations } from './agent/redis/open.ts'
 import type { Conversations } from './agent/conversations.ts'
 import type { ConversationsBeside } from './conversations-beside.ts'
 import type { Engine, EngineConversationOptions, EngineSessionOptions } from './engine.ts'
-import { ServiceError } from './errors.ts'
 import { FencedTurns } from './fenced-turns.ts'
 import type { Log } from './log.ts'
 import { RedisConnection } from './redis/client.ts'
@@ -17,6 +16,7 @@ import type { RequestCount } from './request-counts.ts'
 import { RedisSessionStore } from './sessions/redis/store.ts'
 import type { SessionStore } from './sessions/store.ts'
 import type { TurnLog } from './turn-log.ts'
+import { refuseFailure } from './turn-refusal.ts'
 
 /** Which servers, and how they are used. */
 export interface RedisEngineOptions {
@@ -118,12 +118,4 @@ export class RedisEngine implements Engine {
 async function openBeside ({ url, poolSize }: { readonly url: string, readonly poolSize: number }, log: Log): Promise<ConversationsBeside> {
   const { ConversationsBeside } = await import('./conversations-beside.ts')
   return await ConversationsBeside.open({ url, poolSize, log })
-}
-
-async function refuseFailure<T> (run: () => Promise<T>): Promise<T> {
-  try {
-    return await run()
-  } catch (cause) {
-    throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: 5 })
-  }
 }

@@ -19,8 +19,11 @@ export interface TurnLogWriterOptions {
 /** A turn may think for minutes. */
 const IDLE_MS = 60_000
 
-/** Of the last events: whoever follows the turn elsewhere is told before long that it was cut off. */
-const MAX_TRIES = 3
+/** Of the last events: for as long as somebody who follows the turn elsewhere looks for them while the log cannot be read. */
+const MAX_TRIES = 15
+
+/** The same when this replica stops. */
+const MAX_LAST_TRIES = 3
 
 /**
  * The events of one turn on their way to the log.
@@ -66,8 +69,8 @@ export class TurnLogWriter {
     while (!this.#reader.isDone && !this.#isClosing) {
       await this.#news.hear(IDLE_MS)
       await this.#end.hear(this.#options.batchMs)
-      // One that was refused before it began is nobody's to follow.
-      if (this.#turn.session === undefined) return
+      // One that was refused before it began is nobody's to follow; one that waits is yet to begin.
+      if (this.#turn.session === undefined && this.#turn.events.last !== undefined) return
       if (!await this.#append(this.#readAll())) return
     }
   }
@@ -84,17 +87,17 @@ export class TurnLogWriter {
     if (batch.length === 0 || session === undefined) return true
     // What ends without a lease, such as an answer that is given again, is all there: nobody waits for more.
     const whose = { session, clientId, leaseId: this.#leaseId ?? events.id }
-    for (let triesLeft = MAX_TRIES; triesLeft > 0;) {
+    for (let tries = 0; ;) {
       try {
         await this.#options.turnLog.append(events.id, whose, batch)
         return true
       } catch (error) {
-        if (events.last !== undefined || this.#isClosing) triesLeft--
+        if (events.last !== undefined || this.#isClosing) tries++
         this.#logFailure(error, session.sessionId)
-        if (triesLeft > 0) await pause(this.#options.retryMs)
+        if (tries >= (this.#isClosing ? MAX_LAST_TRIES : MAX_TRIES)) return false
+        await pause(this.#options.retryMs)
       }
     }
-    return false
   }
 
   #logFailure (error: unknown, sessionId: string): void {

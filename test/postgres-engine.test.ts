@@ -1,4 +1,5 @@
 import t from 'tap'
+import { PostgresPool } from '../src/postgres/pool.ts'
 import { PostgresEngine } from '../src/postgres-engine.ts'
 import { UNOBSERVED } from '../src/sessions/csv/observed-files.ts'
 import { PostgresServer } from './fixtures/postgres.ts'
@@ -33,6 +34,23 @@ t.test('with a server', async t => {
       await engine.close()
       await t.rejects(engine.count('person', 'a', 60_000), { code: 'STORE_UNAVAILABLE' })
     }
+  })
+
+  t.test('a replica that nobody asks for anything follows the clock of the server, once it is to sweep', async t => {
+    const url = await server.createDatabase()
+    const log = makeLog()
+    const pool = new PostgresPool({ url, max: 1, log })
+    t.after(() => pool.close())
+    await pool.query(`CREATE SCHEMA shifted; CREATE TABLE shifted.by AS SELECT interval '0' AS step;
+      CREATE FUNCTION shifted.clock_timestamp () RETURNS timestamptz LANGUAGE sql AS 'SELECT pg_catalog.clock_timestamp() + (SELECT step FROM shifted.by)';
+      DO 'BEGIN EXECUTE format($$ALTER DATABASE %I SET search_path = shifted, pg_catalog$$, current_database()); END'`)
+    const engine = await PostgresEngine.open({ url, poolSize: 1, now: Date.now, log })
+    t.after(() => engine.close())
+    const readLead = () => Math.round((engine.now() - Date.now()) / 60_000)
+    t.equal(readLead(), 0)
+    await pool.query("UPDATE shifted.by SET step = interval '1 hour'")
+    await engine.lead('sweep', 1000)
+    t.equal(readLead(), 60)
   })
 
   t.test('a conversation goes on with whichever replica it comes to', async t => {

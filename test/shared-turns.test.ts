@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { mock } from 'node:test'
 import t from 'tap'
 import { ServiceError } from '../src/errors.ts'
 import { formatEventId } from '../src/kept-turns.ts'
@@ -132,6 +133,28 @@ t.test('events go in batches, the last at once, and only of turns that are strea
   t.same(turnLog.turnIds, [streamed.id])
 })
 
+t.test('a turn that waits for minutes before it begins is written all the same', async t => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.after(() => { mock.timers.reset() })
+  const { first, turnLog, lease } = makeReplicas()
+  const come = makeGate()
+  const { turn } = await open(first, async watch => {
+    await come.opened
+    tell(watch, lease, 1)
+    return done
+  })
+  for (let minute = 0; minute < 3; minute++) {
+    mock.timers.tick(60_000)
+    await new Promise(resolve => setImmediate(resolve))
+    mock.timers.tick(1)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  come.open()
+  await turn.outcome
+  await first.close()
+  t.same(turnLog.batches.flat(), [1, 2, 3])
+})
+
 t.test('a turn whose replica died is told as cut off; one that fails, as it failed', async t => {
   const { first, second, turnLog, lease } = makeReplicas()
   const { id } = await open(first, async watch => {
@@ -218,6 +241,25 @@ t.test('who follows a turn while its log cannot be read is told before long, and
   end.open()
   await turn.outcome
   t.same(await readAll(again.turn, 2), ['3 message'])
+})
+
+t.test('who follows a turn that the log forgot, as a crash of its server makes it, is told what is written from then on', async t => {
+  const { first, second, turnLog, lease } = makeReplicas({ lostMs: 60_000 })
+  const end = makeGate()
+  const { id } = await open(first, async watch => {
+    tell(watch, lease, 1)
+    await end.opened
+    return done
+  })
+  await untilLogged(turnLog, 2)
+  const followed = await second.find(formatEventId(id, 2), ann)
+  const reading = readAll(followed.turn, 2)
+  await turnLog.forget([session.sessionId])
+  turnLog.wake(id)
+  await new Promise(resolve => setImmediate(resolve))
+  end.open()
+  t.same(await reading, ['3 message'])
+  t.equal(await followed.turn.outcome, '{"message":"Done"}')
 })
 
 t.test('when the replica that follows stops, its events end without a last one, and who waits is told', async t => {

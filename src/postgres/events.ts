@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import type { Log } from '../log.ts'
+import { Topics } from '../topics.ts'
 import { dropTimeouts, makePoolConfig, TIMEOUTS } from './connection-config.ts'
 import { explainPostgresError } from './errors.ts'
 import type { PostgresPool } from './pool.ts'
-import { Topics } from './topics.ts'
 
 /** How replicas hear from each other. */
 export interface PostgresEventsOptions {
@@ -43,23 +43,22 @@ const PARTING_MS = 1000
  */
 export class PostgresEvents {
   readonly #options: Required<PostgresEventsOptions>
-  readonly #topics = new Topics()
+  readonly #topics: Topics
   #client: pg.Client | undefined
-  #isHearing = false
   #isClosed = false
   #failures = 0
   #saidReason: string | undefined
   #timer: NodeJS.Timeout | undefined
-  #polling: NodeJS.Timeout | undefined
   #hearPing = (_payload: string): void => {}
 
   constructor (options: PostgresEventsOptions) {
-    this.#options = { pollMs: 100, pingMs: 15_000, patienceMs: 1000, ...options }
+    const { pollMs } = this.#options = { pollMs: 100, pingMs: 15_000, patienceMs: 1000, ...options }
+    this.#topics = new Topics(pollMs)
   }
 
   /** Whether notifications come; otherwise it polls. */
   get isHearing (): boolean {
-    return this.#isHearing
+    return this.#topics.isHearing
   }
 
   /** Resolves when it is known whether notifications come. */
@@ -69,23 +68,18 @@ export class PostgresEvents {
 
   /** Calls `wake` whenever there may be something new of a topic, until the function that it returns is called. */
   subscribe (topic: string, wake: () => void): () => void {
-    const unfollow = this.#topics.follow(topic, wake)
-    this.#pollIfDeaf()
-    return () => {
-      unfollow()
-      this.#pollIfDeaf()
-    }
+    return this.#topics.follow(topic, wake)
   }
 
   /** Wakes at once those of this replica whom a notification of its own does not reach. */
   wakeHere (topic: string): void {
-    if (!this.#isHearing) this.#topics.wake(topic)
+    if (!this.isHearing) this.#topics.wake(topic)
   }
 
   /** Safe to call twice. */
   async close (): Promise<void> {
     this.#isClosed = true
-    this.#topics.clear()
+    this.#topics.close()
     clearTimeout(this.#timer)
     await this.#drop()
   }
@@ -120,19 +114,16 @@ export class PostgresEvents {
     if (client !== this.#client) return
     if (isHearing !== true) {
       // It was heard a moment ago: the connection is dead, and nobody said so.
-      if (this.#isHearing) this.#lose(client, undefined)
+      if (this.isHearing) this.#lose(client, undefined)
       else this.#giveUp()
       return
     }
     this.#failures = 0
     this.#timer = setTimeout(() => { this.#check(client) }, this.#options.pingMs).unref()
-    if (this.#isHearing) return
-    this.#isHearing = true
+    if (this.isHearing) return
     if (this.#saidReason !== undefined) this.#options.log.info({}, 'Notifications of Postgres come again')
     this.#saidReason = undefined
-    this.#pollIfDeaf()
-    // What happened meanwhile was not told.
-    this.#topics.wakeAll()
+    this.#topics.hear()
   }
 
   async #ping (): Promise<boolean> {
@@ -176,9 +167,8 @@ export class PostgresEvents {
   }
 
   #retry (firstMs: number, maxMs: number): void {
-    this.#isHearing = false
+    this.#topics.miss()
     this.#drop()
-    this.#pollIfDeaf()
     clearTimeout(this.#timer)
     const pauseMs = Math.min(firstMs * 2 ** this.#failures++, maxMs)
     this.#timer = setTimeout(() => { this.#connect() }, pauseMs).unref()
@@ -192,15 +182,5 @@ export class PostgresEvents {
     const end = new Promise<void>(resolve => { patience = setTimeout(resolve, PARTING_MS).unref() })
     await Promise.race([client.end().catch(() => {}), end])
     clearTimeout(patience)
-  }
-
-  #pollIfDeaf (): void {
-    const shallPoll = !this.#isHearing && !this.#isClosed && this.#topics.size > 0
-    if (shallPoll) {
-      this.#polling ??= setInterval(() => { this.#topics.wakeAll() }, this.#options.pollMs).unref()
-    } else {
-      clearInterval(this.#polling)
-      this.#polling = undefined
-    }
   }
 }

@@ -3,8 +3,8 @@ import { Value } from '@sinclair/typebox/value'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { EventName, TurnEvent } from '../turn-events.ts'
 import type { LoggedTurn, TurnLog, TurnLogPart } from '../turn-log.ts'
+import { refuseFailure } from '../turn-refusal.ts'
 import type { PostgresPool } from './pool.ts'
-import { refuseFailure } from './turn-refusal.ts'
 
 /** Where the events of turns are kept, and how many. */
 export interface PostgresTurnLogOptions {

@@ -4,11 +4,11 @@ import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { LockOptions } from '../sessions/store.ts'
 import type { TurnLease } from '../turn-lease.ts'
+import { refuseAtEnd, refuseFailure } from '../turn-refusal.ts'
 import type { PostgresClock } from './clock.ts'
 import type { PostgresEvents } from './events.ts'
 import type { PostgresPool } from './pool.ts'
 import { TurnDepartures } from './turn-departures.ts'
-import { refuseAtEnd, refuseFailure } from './turn-refusal.ts'
 import { TurnRenewals } from './turn-renewals.ts'
 import { TurnStatements } from './turn-statements.ts'
 import { TurnTicket, type TurnTicketParts } from './turn-ticket.ts'
@@ -17,7 +17,7 @@ import { TurnTicket, type TurnTicketParts } from './turn-ticket.ts'
 export interface PostgresTurnQueueOptions {
   readonly pool: Pick<PostgresPool, 'query'>
   readonly events: Pick<PostgresEvents, 'subscribe' | 'wakeHere'>
-  /** Told the server's time with each renewal. */
+  /** Told the server's time with each turn, and with each renewal. */
   readonly clock: Pick<PostgresClock, 'sync'>
   readonly log: Log
   /** How long a lease lasts that nobody renews: so long does the next turn of its session wait when a replica dies. */
@@ -41,8 +41,9 @@ export interface QueuedTurn {
  * lease. Whoever waits and is cut off for as long is refused with STORE_UNAVAILABLE: to queue again by itself would put a message behind those that
  * came later.
  *
- * *Not promised.* That two turns never overlap where nothing is written: after a crash of the server a replica may not know, until it asks next, that
- * its turn was lost. `check_lease`, in the transaction of a write, always knows.
+ * *Not promised.* That two turns never overlap where nothing is written: after a crash of the server, or a failover, a replica may not know, until
+ * it asks next, that its turn was lost; the same where the server's clock is set forward. `check_lease`, in the transaction of a write, always knows.
+ * Set back, it makes others wait longer for the turns of a dead replica.
  */
 export class PostgresTurnQueue {
   readonly #parts: TurnTicketParts
@@ -60,7 +61,7 @@ export class PostgresTurnQueue {
     const renewals = this.#renewals = new TurnRenewals({ statements, clock, log, everyMs: renewMs })
     const retryMs = renewMs / 4
     const departures = this.#departures = new TurnDepartures({ statements, events, log, ttlMs, retryMs })
-    this.#parts = { statements, renewals, departures, events, owner: randomUUID(), ttlMs, retryMs }
+    this.#parts = { statements, renewals, departures, events, clock, owner: randomUUID(), ttlMs, retryMs }
   }
 
   /**
@@ -95,7 +96,7 @@ export class PostgresTurnQueue {
    * @throws ServiceError STORE_UNAVAILABLE, SERVICE_STOPPING
    */
   async interrupt (sessionId: string): Promise<boolean> {
-    const { events, owner } = this.#parts
+    const { events, owner, ttlMs } = this.#parts
     const leaseId = await refuseFailure(async () => await this.#statements.askToEnd(sessionId, owner))
     if (leaseId === undefined) return false
     const bell = new Bell()
@@ -106,14 +107,14 @@ export class PostgresTurnQueue {
         // A lease that ended by itself cut its turn off: nobody knows what became of it.
         if (found === undefined || (found.outcome === null && found.leftMs < 0)) return false
         if (found.outcome !== null) return found.outcome === 'interrupted'
-        await bell.hear(Math.max(1, found.leftMs), this.#end.signal)
+        await bell.hear(Math.min(Math.max(1, found.leftMs), ttlMs), this.#end.signal)
       }
     } finally {
       unfollow()
     }
   }
 
-  /** Lets go of all turns, held or waited for, whatever they do. Safe to call twice. */
+  /** What waits leaves. What runs is lost here, and nobody takes it over before its lease ends, unless it is released. Safe to call twice. */
   async close (): Promise<void> {
     this.#closing ??= this.#close()
     await this.#closing

@@ -7,6 +7,8 @@ import { listSessionColumns } from './session-columns.ts'
 
 /** How a ticket stands in the queue of its session. */
 export interface TurnPlace {
+  /** The server's time. */
+  readonly nowMs: number
   readonly isFirst: boolean
   /** Somebody asked for the turn to end. */
   readonly isCancelled: boolean
@@ -35,6 +37,7 @@ export interface TurnOutcome {
 }
 
 const PlaceRow = Type.Object({
+  now_ms: Type.Number(),
   is_first: Type.Boolean(),
   is_cancelled: Type.Boolean(),
   wait_ms: Type.Number(),
@@ -57,12 +60,13 @@ const NextRow = Type.Object({ lease: Type.Union([Type.String(), Type.Null()]) })
 
 const LeaseRow = Type.Object({ lease: Type.String() })
 
-const PLACE = `turn.is_first, turn.is_cancelled, turn.wait_ms, ${listSessionColumns('(turn.found)')}`
+const NOW = 'extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms'
+
+const PLACE = `${NOW}, turn.is_first, turn.is_cancelled, turn.wait_ms, ${listSessionColumns('(turn.found)')}`
 const ENTER = `SELECT ${PLACE} FROM holdline.enter_turn($1, $2, $3, $4, $5) AS turn`
 const LOOK = `SELECT ${PLACE} FROM holdline.look_at_turn($1, $2) AS turn`
 
 const ALIVE = 'SELECT t.lease::text FROM holdline.turns t WHERE t.lease = ANY ($1::uuid[]) AND t.outcome IS NULL AND t.until >= clock_timestamp()'
-const NOW = 'extract(epoch FROM clock_timestamp())::float8 * 1000 AS now_ms'
 const STATES = `ARRAY (${ALIVE}) AS known, ARRAY (${ALIVE} AND t.cancel_requested) AS cancelled`
 
 /** Never waits for a ticket that is being written: all others would be late with it. */
@@ -172,9 +176,8 @@ export class TurnStatements {
 function readPlace ([found]: readonly object[]): TurnPlace | undefined {
   if (found === undefined) return undefined
   const place: Static<typeof PlaceRow> = Value.Parse(PlaceRow, found)
-  return {
-    isFirst: place.is_first, isCancelled: place.is_cancelled, waitMs: place.wait_ms, row: place.session_id === null ? undefined : found
-  }
+  const { now_ms: nowMs, is_first: isFirst, is_cancelled: isCancelled, wait_ms: waitMs } = place
+  return { nowMs, isFirst, isCancelled, waitMs, row: place.session_id === null ? undefined : found }
 }
 
 function readStates ([found]: readonly object[]): LeaseStates {

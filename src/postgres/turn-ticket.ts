@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { Bell } from '../bell.ts'
 import { ServiceError } from '../errors.ts'
 import { HeldLease } from '../held-lease.ts'
+import { refuseFailure, refuseTurn, refuseWait } from '../turn-refusal.ts'
+import type { PostgresClock } from './clock.ts'
 import type { PostgresEvents } from './events.ts'
 import type { TurnDepartures } from './turn-departures.ts'
-import { refuseFailure, refuseTurn, refuseWait } from './turn-refusal.ts'
 import type { TurnRenewals } from './turn-renewals.ts'
 import { isPassing, type TurnPlace, type TurnStatements } from './turn-statements.ts'
 
@@ -14,6 +15,7 @@ export interface TurnTicketParts {
   readonly renewals: Pick<TurnRenewals, 'add' | 'delete' | 'look'>
   readonly departures: Pick<TurnDepartures, 'leave' | 'leaveLater'>
   readonly events: Pick<PostgresEvents, 'subscribe'>
+  readonly clock: Pick<PostgresClock, 'sync'>
   readonly owner: string
   readonly ttlMs: number
   /** How soon the server is asked again when it did not answer. */
@@ -57,7 +59,9 @@ export class TurnTicket {
     this.#parts.renewals.add(this.lease)
     onQueued()
     while (!place.isFirst) {
-      await this.#bell.hear(Math.max(place.waitMs, MIN_LOOK_MS), this.#departure.signal)
+      // No longer, however far the server's clock was set back.
+      const waitMs = Math.min(Math.max(place.waitMs, MIN_LOOK_MS), this.#parts.ttlMs)
+      await this.#bell.hear(waitMs, this.#departure.signal)
       place = await this.#orDepart(this.#look(place))
     }
     this.#departure.signal.throwIfAborted()
@@ -78,10 +82,13 @@ export class TurnTicket {
     await this.#left
   }
 
-  /** Ends a turn that goes on all the same, or a wait. */
+  /** Ends a wait. A turn that goes on may be in the middle of something: it is lost here, and nobody takes it over before its lease ends. */
   async end (reason: ServiceError): Promise<void> {
-    if (this.#isHeld) this.lease.lose()
-    else this.depart(reason)
+    if (this.#isHeld && this.#left === undefined) {
+      this.lease.lose()
+      return
+    }
+    this.depart(reason)
     await this.leave(false)
   }
 
@@ -89,7 +96,11 @@ export class TurnTicket {
     await after
     this.#departure.signal.throwIfAborted()
     this.#isSent = true
-    return await refuseFailure(async () => await this.#parts.statements.enter(this.#sessionId, this.lease.id, this.#parts.owner, maxWaiting))
+    const { statements, owner, clock } = this.#parts
+    const sentAtMs = performance.now()
+    const place = await refuseFailure(async () => await statements.enter(this.#sessionId, this.lease.id, owner, maxWaiting))
+    if (place !== undefined) clock.sync(place.nowMs, sentAtMs)
+    return place
   }
 
   /** The place is kept while the server does not answer: it may be there when it does. */

@@ -2,14 +2,19 @@ import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { currentLease } from '../turn-lease.ts'
 import { describeClient } from './client-options.ts'
 import { RedisClock } from './clock.ts'
 import { CountedRedis } from './counted-redis.ts'
 import { explainRedisError, isHopeless, isTimeout, isUnknownScript, isUnsent, refusesWrites } from './errors.ts'
 import { RedisHealth } from './health.ts'
+import { waitForReady } from './wait-for-ready.ts'
 
 /** What all keys begin with: one hash tag, so that a script may see them all. */
 export const KEY_PREFIX = '{holdline}:'
+
+/** Connections are cut now and then: the next attempts mostly succeed. */
+const MOMENT_MS = 250
 
 /** What a script is called with. */
 export type ScriptArgument = string | number | Buffer
@@ -30,7 +35,8 @@ export interface RedisConnectionOptions {
 /**
  * The connection to a Redis server that replicas share.
  *
- * *Promise.* While the server is away a command fails within seconds, and none is sent after its caller was told so, nor a second time. The
+ * *Promise.* While the server is away a script fails at once, unless the connection was lost a moment ago, and the next attempt may succeed; one of a
+ * turn that runs, which has something to lose, waits for some seconds. None is sent after its caller was told that it failed, nor a second time. The
  * connection comes back by itself. While it is there, scripts reach the server in the order in which they were run.
  *
  * *Not promised.* That a command that failed for want of an answer was not carried out.
@@ -45,6 +51,8 @@ export class RedisConnection {
   /** The scripts that the server was sent over the connection that stands. */
   readonly #sent = new Set<string>()
   readonly #stop = new AbortController()
+  /** Aborted once attempts to connect have failed for more than a moment, until one succeeds. */
+  #away = new AbortController()
 
   /** Does not connect yet. Throws SETTING_INVALID for a URL that cannot be read. */
   constructor (options: RedisConnectionOptions) {
@@ -54,8 +62,15 @@ export class RedisConnection {
     client.setMaxListeners(0)
     const health = this.#health = new RedisHealth({ ...all, probe: () => client.set(`${KEY_PREFIX}probe`, '', 'PX', 1000) })
     client.on('error', (error: unknown) => { health.noteError(error) })
-    client.on('ready', () => { health.noteUp() })
+    let lostAtMs = Infinity
+    client.on('ready', () => {
+      lostAtMs = Infinity
+      if (this.#away.signal.aborted) this.#away = new AbortController()
+      health.noteUp()
+    })
     client.on('close', () => {
+      lostAtMs = Math.min(lostAtMs, performance.now())
+      if (performance.now() - lostAtMs >= MOMENT_MS) this.#away.abort()
       this.#sent.clear()
       health.noteDown()
     })
@@ -142,13 +157,13 @@ export class RedisConnection {
 
   async #evaluate (lua: string, args: readonly ScriptArgument[]): Promise<unknown> {
     // No wait where there is nothing to wait for: the order of calls is the order on the wire.
-    if (this.#client.status !== 'ready') await this.#whenReady(this.#options.commandTimeoutMs)
+    if (this.#client.status !== 'ready') await this.#whenBack()
     try {
       return await this.#send(lua, args)
     } catch (error) {
       if (!isUnsent(error) && !isUnknownScript(error)) throw error
       // Nothing was carried out: the connection was about to close, or somebody emptied the server's cache of scripts.
-      if (isUnsent(error)) await this.#whenReady(this.#options.commandTimeoutMs)
+      if (isUnsent(error)) await this.#whenBack()
       return await this.#client.eval(lua, 1, KEY_PREFIX, ...args)
     }
   }
@@ -164,28 +179,18 @@ export class RedisConnection {
     return this.#client.evalsha(hash, 1, KEY_PREFIX, ...args)
   }
 
+  async #whenBack (): Promise<void> {
+    await this.#whenReady(this.#options.commandTimeoutMs, currentLease() === undefined ? this.#away.signal : undefined)
+  }
+
   async #whenReady (maxMs: number, giveUp?: AbortSignal): Promise<void> {
     this.#stop.signal.throwIfAborted()
-    const timeout = AbortSignal.timeout(maxMs)
+    const ends = [AbortSignal.timeout(maxMs), this.#stop.signal, ...(giveUp === undefined ? [] : [giveUp])]
     try {
-      await waitForReady(this.#client, AbortSignal.any([timeout, this.#stop.signal, ...(giveUp === undefined ? [] : [giveUp])]))
+      await waitForReady(this.#client, AbortSignal.any(ends))
     } catch (error) {
-      throw timeout.aborted ? new Error('Connection is closed: none came about in time', { cause: this.#health.lost }) : error
+      if (this.#stop.signal.aborted) throw error
+      throw new Error('Connection is closed: none came about in time', { cause: this.#health.lost })
     }
   }
-}
-
-function waitForReady (client: Redis, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const enter = (): void => {
-      signal.removeEventListener('abort', leave)
-      resolve()
-    }
-    const leave = (): void => {
-      client.off('ready', enter)
-      reject(signal.reason)
-    }
-    client.once('ready', enter)
-    signal.addEventListener('abort', leave, { once: true })
-  })
 }

@@ -1,5 +1,6 @@
 import { ReplyError, type Redis } from 'ioredis'
 import type { Log } from '../log.ts'
+import { Topics } from '../topics.ts'
 import { EVENTS_CHANNEL } from './turn-scripts.ts'
 
 /** How often those who follow something look by themselves while nothing tells them. */
@@ -26,8 +27,7 @@ export interface RedisEventsOptions {
 export class RedisEvents {
   readonly #log: Log
   readonly #line: Redis
-  readonly #followers = new Map<string, Set<() => void>>()
-  #poll: NodeJS.Timeout | undefined
+  readonly #topics = new Topics(POLL_MS)
   #ping: NodeJS.Timeout | undefined
   #wasLost = false
   #isClosed = false
@@ -43,7 +43,7 @@ export class RedisEvents {
       socketTimeout: SILENCE_MS,
       retryStrategy: () => POLL_MS
     })
-    this.#line.on('message', (_channel, topic) => { this.#wake(topic) })
+    this.#line.on('message', (_channel, topic) => { this.#topics.wake(topic) })
     this.#line.on('ready', () => { this.#listen().catch(() => {}) })
     this.#line.on('close', () => { this.#lose() })
     // Each is followed by a close; without a listener it would end the process.
@@ -52,7 +52,6 @@ export class RedisEvents {
 
   /** Resolves when news come, or polling has begun in their place. */
   async start (): Promise<void> {
-    this.#startPolling()
     this.#ping = setInterval(() => { this.#line.ping().catch(() => {}) }, PING_MS)
     this.#ping.unref()
     await this.#line.connect().catch(() => {})
@@ -61,23 +60,14 @@ export class RedisEvents {
 
   /** Calls `wake` at each news of a topic, until the function that it returns is called. */
   subscribe (topic: string, wake: () => void): () => void {
-    const followers = this.#followers.get(topic) ?? new Set()
-    this.#followers.set(topic, followers)
-    // One of its own for each: who follows twice is woken twice, and leaves once.
-    const follower = (): void => { wake() }
-    followers.add(follower)
-    return () => {
-      followers.delete(follower)
-      if (followers.size === 0 && this.#followers.get(topic) === followers) this.#followers.delete(topic)
-    }
+    return this.#topics.follow(topic, wake)
   }
 
   /** Safe to call twice. */
   async close (): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#ping)
-    clearInterval(this.#poll)
-    this.#followers.clear()
+    this.#topics.close()
     this.#line.disconnect()
   }
 
@@ -89,31 +79,15 @@ export class RedisEvents {
       if (error instanceof ReplyError) this.#log.warn({ err: error }, 'Redis: news between replicas do not come: they are looked for every 100 ms, which costs more')
       return
     }
-    if (this.#poll === undefined || this.#isClosed) return
-    clearInterval(this.#poll)
-    this.#poll = undefined
+    if (this.#topics.isHearing || this.#isClosed) return
     if (this.#wasLost) this.#log.info({}, 'Redis: news between replicas come again')
-    // What was told in between is lost.
-    this.#wakeAll()
+    this.#topics.hear()
   }
 
   #lose (): void {
-    if (this.#isClosed || this.#poll !== undefined) return
+    if (this.#isClosed || !this.#topics.isHearing) return
     this.#wasLost = true
     this.#log.warn({}, 'Redis: the line for news between replicas was lost: until it is back, they are looked for every 100 ms')
-    this.#startPolling()
-  }
-
-  #startPolling (): void {
-    this.#poll = setInterval(() => { this.#wakeAll() }, POLL_MS)
-    this.#poll.unref()
-  }
-
-  #wake (topic: string): void {
-    for (const follower of this.#followers.get(topic) ?? []) follower()
-  }
-
-  #wakeAll (): void {
-    for (const topic of this.#followers.keys()) this.#wake(topic)
+    this.#topics.miss()
   }
 }

@@ -1,12 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { Bell } from '../bell.ts'
-import { ServiceError } from '../errors.ts'
+import { refuseFailure, refuseTurn } from '../turn-refusal.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisEvents } from './events.ts'
 import { FIND_OUTCOME, INTERRUPT_TURN } from './turn-scripts.ts'
-
-const RETRY_AFTER_SECONDS = 5
 
 /** After which a lease is gone that has ended: it counts in whole milliseconds. */
 const LITTLE_MS = 10
@@ -37,7 +35,7 @@ export class TurnInterrupts {
   /** As `SessionStore.interrupt` does: waits as long as the turn's lease lives, and a little longer where Redis does not answer. */
   async interrupt (sessionId: string): Promise<boolean> {
     const { redis, events, owner } = this.#options
-    const [lease, endsInMs] = Value.Parse(Interrupted, await redis.run(INTERRUPT_TURN, sessionId, owner).catch(refuse))
+    const [lease, endsInMs] = Value.Parse(Interrupted, await refuseFailure(() => redis.run(INTERRUPT_TURN, sessionId, owner)))
     if (lease === '') return false
     const bell = new Bell()
     const unfollow = events.subscribe(`outcome:${lease}`, bell.ring)
@@ -59,13 +57,9 @@ export class TurnInterrupts {
         giveUpAtMs = performance.now() + rest + lookMs
         againInMs = Math.min(rest + LITTLE_MS, lookMs)
       } catch (error) {
-        if (performance.now() >= giveUpAtMs) refuse(error)
+        if (performance.now() >= giveUpAtMs) throw refuseTurn(error)
       }
       await bell.hear(againInMs, stopped)
     }
   }
-}
-
-function refuse (cause: unknown): never {
-  throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
 }

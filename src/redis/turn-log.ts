@@ -1,14 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { ServiceError } from '../errors.ts'
 import type { EventName, TurnEvent } from '../turn-events.ts'
 import type { LoggedTurn, TurnLog, TurnLogPart } from '../turn-log.ts'
+import { refuseFailure } from '../turn-refusal.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisEvents } from './events.ts'
 import { APPEND_EVENTS, FORGET_EVENTS, READ_EVENTS } from './turn-log-scripts.ts'
-
-const RETRY_AFTER_SECONDS = 5
 
 /** What an event takes in Redis beside its data. */
 const EVENT_BYTES = 128
@@ -87,11 +85,7 @@ export class RedisTurnLog implements TurnLog {
   }
 
   async #run (lua: string, ...args: ReadonlyArray<string | number>): Promise<unknown> {
-    try {
-      return await this.#options.redis.run(lua, ...args)
-    } catch (cause) {
-      throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
-    }
+    return await refuseFailure(() => this.#options.redis.run(lua, ...args))
   }
 }
 

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { LockOptions } from '../sessions/store.ts'
 import type { TurnLease } from '../turn-lease.ts'
+import { refuseAtEnd, refuseFailure, refuseTurn, refuseWait } from '../turn-refusal.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisEvents } from './events.ts'
@@ -15,7 +15,6 @@ import { ADVANCE_TURN, ENTER_TURN } from './turn-scripts.ts'
 import { TurnTickets, type TurnTicket } from './turn-tickets.ts'
 
 const TTL_MS = 10_000
-const RETRY_AFTER_SECONDS = 5
 
 /** How long a close waits for a server that does not answer: leases end by themselves. */
 const CLOSE_MS = 1_000
@@ -83,7 +82,7 @@ export class RedisTurnQueue {
     const { renewMs } = this.#options = { renewMs: Math.ceil(ttlMs / 3), ...options, ttlMs }
     this.#tickets = new TurnTickets(this.#options)
     this.#interrupts = new TurnInterrupts({ ...this.#options, owner: this.#owner, lookMs: renewMs, stopped: this.#closing.signal })
-    this.#releases = new TurnReleases({ ...this.#options, stopped: this.#closing.signal })
+    this.#releases = new TurnReleases({ ...this.#options, retryMs: renewMs / 4, stopped: this.#closing.signal })
     // One for each that waits: many, and each is taken off again.
     setMaxListeners(0, this.#closing.signal)
   }
@@ -96,11 +95,12 @@ export class RedisTurnQueue {
    */
   async enter (sessionId: string, { maxWaiting = Infinity, onQueued = () => {}, signal }: LockOptions = {}): Promise<QueuedTurn> {
     signal?.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
     const ticket = this.#tickets.open(sessionId)
     const asked = this.#ask(ticket, maxWaiting)
     try {
       let place = await unlessAborted(asked, signal)
-      if (place[0] === ABSENT) throw new ServiceError('TURN_QUEUE_FULL', { retryAfterSeconds: RETRY_AFTER_SECONDS })
+      if (place[0] === ABSENT) throw refuseWait()
       this.#tickets.noteGiven(ticket)
       onQueued()
       while (place[0] !== FIRST) {
@@ -122,7 +122,7 @@ export class RedisTurnQueue {
 
   /** What waits leaves. What runs may be in the middle of something: it is lost here, and nobody takes it over before its lease ends. */
   async close (): Promise<void> {
-    this.#closing.abort(new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: RETRY_AFTER_SECONDS }))
+    this.#closing.abort(refuseAtEnd())
     for (const ticket of this.#tickets.close()) {
       this.#release(ticket, false)
       ticket.bell.ring()
@@ -135,11 +135,7 @@ export class RedisTurnQueue {
     const { redis, ttlMs } = this.#options
     const most = Number.isFinite(maxWaiting) ? maxWaiting : ''
     const ask = (): Promise<unknown> => redis.run(ENTER_TURN, sessionId, lease.id, this.#owner, ttlMs, most)
-    try {
-      return Value.Parse(TurnPlace, await ask().catch(async error => await (isAnswerLost(error) ? ask() : Promise.reject(error))))
-    } catch (cause) {
-      throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
-    }
+    return Value.Parse(TurnPlace, await refuseFailure(() => ask().catch(async error => await (isAnswerLost(error) ? ask() : Promise.reject(error)))))
   }
 
   async #advance (ticket: TurnTicket): Promise<TurnPlace> {
@@ -158,6 +154,8 @@ export class RedisTurnQueue {
   }
 
   #lend (ticket: TurnTicket, [, , isAskedToEnd, fields]: TurnPlace): QueuedTurn {
+    // Given back by then.
+    this.#closing.signal.throwIfAborted()
     refuseLost(ticket)
     ticket.isRunning = true
     if (isAskedToEnd === 1) ticket.lease.cancel()
@@ -180,7 +178,7 @@ function refuseLost ({ lease }: TurnTicket): void {
   try {
     lease.check()
   } catch (cause) {
-    throw new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
+    throw refuseTurn(cause)
   }
 }
 

@@ -8,7 +8,7 @@ export interface TurnReleasesOptions {
   readonly redis: Pick<RedisConnection, 'run'>
   readonly ttlMs: number
   /** How soon it is tried again. */
-  readonly renewMs: number
+  readonly retryMs: number
   /** Aborted when nothing is tried again. */
   readonly stopped: AbortSignal
 }
@@ -39,7 +39,7 @@ export class TurnReleases {
   }
 
   async #try ({ sessionId, lease }: TurnTicket, wasInterrupted: boolean, isThere: Promise<boolean>): Promise<void> {
-    const { redis, ttlMs, renewMs, stopped } = this.#options
+    const { redis, ttlMs, retryMs, stopped } = this.#options
     const endsAtMs = performance.now() + ttlMs
     if (!await isThere) return
     for (;;) {
@@ -49,7 +49,7 @@ export class TurnReleases {
       } catch {
         const leftMs = endsAtMs - performance.now()
         if (stopped.aborted || leftMs <= 0) return
-        await new Bell().hear(Math.min(renewMs, leftMs), stopped).catch(() => {})
+        await new Bell().hear(Math.min(retryMs, leftMs), stopped).catch(() => {})
       }
     }
   }

@@ -39,6 +39,8 @@ local function tell (topic) redis.call('PUBLISH', '${EVENTS_CHANNEL}', topic) en
 
 local function find_place (session, lease)
   local first = find_first(session)
+  -- somebody took the queue away: the place in it is gone
+  if not first then return {-1, 0, 0, {}} end
   if first ~= lease then return {0, redis.call('PTTL', key_of(first)), 0, {}} end
   return {1, 0, redis.call('HEXISTS', key_of(lease), 'cancel'), redis.call('HGETALL', '{holdline}:session:' .. session)}
 end

@@ -12,6 +12,9 @@ import { RENEW_TURNS } from './turn-scripts.ts'
 /** Few enough for the server to do nothing else for no more than some milliseconds. */
 const MAX_RENEWED_AT_ONCE = 1_000
 
+/** After a failure: this part of the usual time. */
+const HURRY = 1 / 4
+
 /** What tickets are kept with. */
 export interface TurnTicketsOptions {
   readonly redis: Pick<RedisConnection, 'run' | 'clock'>
@@ -45,7 +48,8 @@ export class TurnTickets {
   /** Those that the server has given out: a renewal that overtakes the request for one must not find it gone. */
   readonly #given = new Set<TurnTicket>()
   readonly #unfollow = new Map<TurnTicket, () => void>()
-  #timer: NodeJS.Timeout | undefined
+  readonly #timer: NodeJS.Timeout
+  #retry: NodeJS.Timeout | undefined
   #renewing: Promise<void> | undefined
   #isDueAgain = false
   #isFailing = false
@@ -90,6 +94,7 @@ export class TurnTickets {
   /** Renews none any more, and loses those of turns that run. Returns the others. */
   close (): TurnTicket[] {
     clearInterval(this.#timer)
+    clearTimeout(this.#retry)
     this.#isClosed = true
     for (const { isRunning, lease } of this.#tickets.values()) if (isRunning) lease.lose()
     return [...this.#tickets.values()].filter(({ isRunning }) => !isRunning)
@@ -123,7 +128,13 @@ export class TurnTickets {
     } catch (error) {
       if (!this.#isFailing) this.#options.log.warn({ err: error }, `Redis: ${explainRedisError(error)}. Turns that run here are cut off if that lasts`)
       this.#isFailing = true
+      if (!this.#isClosed) this.#retry ??= setTimeout(() => { this.#tryAgain() }, this.#options.renewMs * HURRY).unref()
     }
+  }
+
+  #tryAgain (): void {
+    this.#retry = undefined
+    this.#renewSoon()
   }
 
   #note (ticket: TurnTicket, state: number, askedAtMs: number): void {

@@ -75,6 +75,25 @@ t.test('renewals tell the time of the server', async t => {
   await release()
 })
 
+t.test('so does each turn, however short', async t => {
+  const replica = await TurnReplica.start(t, url, { ttlMs: LONG_MS })
+  await (await replica.queue.enter('time')).release()
+  t.ok(Math.abs(replica.clock.now() - Date.now()) < 60_000)
+})
+
+t.test('a server whose clock was set back keeps those who wait from nothing that nobody told them', async t => {
+  const [one, two] = [await TurnReplica.start(t, url, { ttlMs: LONG_MS }), await TurnReplica.start(t, url)]
+  const held = await one.queue.enter('set back')
+  await one.pool.query("UPDATE holdline.turns SET until = until + interval '100 days' WHERE session_id = 'set back'")
+  const next = await ask(two, 'set back')
+  const before = two.pool.queryCount
+  await pause(TTL_MS / 2)
+  t.ok(two.pool.queryCount - before <= 4, 'and asks no more often for it')
+  await one.pool.query('DELETE FROM holdline.turns WHERE lease = $1', [held.lease.id])
+  await (await next.turn).release()
+  await held.release()
+})
+
 t.test('a turn whose ticket is gone is lost, and one that waits may be asked for again', async t => {
   const replica = await TurnReplica.start(t, url, { ttlMs: LONG_MS, renewMs: 50 })
   const held = await replica.queue.enter('gone')

@@ -196,7 +196,7 @@ async function testTurns (t: Test, url: string, options: ReplicaOptions): Promis
     t.equal(await two.queue.interrupt('nobody'), false)
   })
 
-  t.test('a replica that stops lets go of everything, and takes no more', async t => {
+  t.test('a replica that stops leaves where it waits, loses what runs, and takes no more', async t => {
     const [one, two] = await Promise.all([start(t), start(t)])
     const { lease, release } = await one.queue.enter('stop')
     const waiting = await ask(one, 'stop')
@@ -206,6 +206,8 @@ async function testTurns (t: Test, url: string, options: ReplicaOptions): Promis
     await Promise.all([one.queue.close(), one.queue.close(), refused, t.rejects(unanswered, { code: 'SERVICE_STOPPING' })])
     t.throws(() => { lease.check() }, { code: 'TURN_TAKEN_OVER' })
     await t.rejects(one.queue.enter('stop'), { code: 'SERVICE_STOPPING' })
+    const tickets = await two.pool.query("SELECT 1 FROM holdline.turns WHERE session_id = 'stop'")
+    t.equal(tickets.length, 2, 'what runs may be in the middle of something')
     await release()
     await (await next.turn).release()
     t.same(await two.pool.query("SELECT session_id FROM holdline.turns WHERE session_id IN ('stop', 'unanswered')"), [])

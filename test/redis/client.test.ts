@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { RedisConnection, type RedisConnectionOptions } from '../../src/redis/client.ts'
+import { runUnderLease } from '../../src/turn-lease.ts'
+import { TestLease } from '../fixtures/lease.ts'
 import { findPort } from '../fixtures/postgres.ts'
 import { NO_REDIS, RedisServer } from '../fixtures/redis.ts'
 import { makeLog, type KeptLog } from '../fixtures/sessions.ts'
@@ -91,6 +93,20 @@ t.test('a server that stops is told by the status, fails commands soon, and is f
   t.same(connection.status(), { canSave: true })
   t.equal(await connection.client.get('{holdline}:test'), 'kept')
   t.equal(log.lines.filter(line => line.startsWith('error:')).length, 1)
+})
+
+t.test('while the server is away a command fails at once, save that of a turn, which waits for it', { skip: NO_REDIS }, async t => {
+  const server = await RedisServer.start(t)
+  const { connection, log } = makeConnection(t, server.addressOf(0), { commandTimeoutMs: 600_000 })
+  await connection.open()
+  await server.stop('SIGKILL')
+  for (let count = 0; count < 3; count++) await t.rejects(connection.run(WRITE, 'x'), { message: /closed|connection/i })
+  const lasting = runUnderLease(new TestLease(), async () => await connection.run(WRITE, 'of a turn'))
+  const isBack = log.waitFor('Redis is there')
+  await server.start()
+  t.equal(await lasting, 'OK')
+  await isBack
+  t.equal(await connection.run(WRITE, 'x'), 'OK')
 })
 
 t.test('a command of a moment without connection is sent as soon as there is one', { skip: NO_REDIS }, async t => {

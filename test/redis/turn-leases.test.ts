@@ -49,6 +49,16 @@ t.test('a place that the server lost ends the wait', { skip: NO_REDIS }, async t
   await first.release()
 })
 
+t.test('a queue that the server lost ends the waits in it', { skip: NO_REDIS }, async t => {
+  const [a, b] = await startReplicas(t, QUICK)
+  const first = await a.queue.enter('session')
+  const { entered } = await queueUp(b, 'session')
+  await a.redis.client.del('{holdline}:turns:session')
+  await t.rejects(entered, { code: 'STORE_UNAVAILABLE', retryAfterSeconds: 5 })
+  await first.release()
+  await (await b.queue.enter('session')).release()
+})
+
 t.test('the turns of a replica that dies are over when its leases end', { skip: NO_REDIS }, async t => {
   const [a, b, , server] = await startReplicas(t, QUICK)
   const { program, leaseId } = await startHolder(t, server, 'session', QUICK)

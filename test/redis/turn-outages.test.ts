@@ -83,9 +83,11 @@ t.test('a turn whose lease ends while the server is away is lost here before it 
   t.match(turn.lease.signal.reason, { code: 'TURN_TAKEN_OVER' })
   t.throws(() => { turn.lease.check() }, { code: 'TURN_TAKEN_OVER' })
   await t.rejects(entered, { code: 'STORE_UNAVAILABLE' })
+  const isBack = b.log.next('Redis is there')
   await server.start()
   await t.rejects(writeUnder(a, turn, 'late'), /HL001/)
   await turn.release()
+  await isBack
   await (await b.queue.enter('session')).release()
 })
 

@@ -1,8 +1,8 @@
-import { ServiceError } from '../errors.ts'
+import { ServiceError } from './errors.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
-/** What somebody hears whose turn could not begin: the database did not do what was asked of it. */
+/** What somebody hears whose turn could not begin: the server did not do what was asked of it. */
 export function refuseTurn (cause: unknown): ServiceError {
   return new ServiceError('STORE_UNAVAILABLE', { cause, retryAfterSeconds: RETRY_AFTER_SECONDS })
 }
@@ -17,7 +17,7 @@ export function refuseAtEnd (): ServiceError {
   return new ServiceError('SERVICE_STOPPING', { retryAfterSeconds: RETRY_AFTER_SECONDS })
 }
 
-/** Does something with the database, or throws STORE_UNAVAILABLE. */
+/** Asks something of the server, or throws STORE_UNAVAILABLE. */
 export async function refuseFailure<T> (run: () => Promise<T>): Promise<T> {
   try {
     return await run()
