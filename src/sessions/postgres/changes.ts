@@ -95,6 +95,10 @@ export class SessionChanges {
     })
   }
 
+  async bringToNow (nowMs: number, limit: number): Promise<number> {
+    return await this.#options.writes.bringToNow(nowMs, limit)
+  }
+
   /** Made to the session as it was last known; undefined if it is not that any more, or if the change has to see it as it is. */
   async #changeHeld (held: StoredSession, change: (session: Session) => Session): Promise<Session | undefined> {
     let after: Session

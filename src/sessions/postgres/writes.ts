@@ -6,7 +6,7 @@ import type { StoreObserver } from '../store.ts'
 import { sendAgain } from './reads.ts'
 import { refuseSession } from './refusal.ts'
 import { formatTexts, listValues, parseRow, type StoredSession } from './row.ts'
-import { CONTINUE_OR_ADD, DELETE, FIND_WRITE, INSERT, REMOVE_SILENT, REPLACE } from './statements.ts'
+import { BRING_TO_NOW, CONTINUE_OR_ADD, DELETE, FIND_WRITE, INSERT, REMOVE_SILENT, REPLACE } from './statements.ts'
 
 /** What is written with. */
 export interface SessionWritesOptions {
@@ -72,6 +72,11 @@ export class SessionWrites {
       const { rows: [row] } = await sendAgain(this.#options.pool, CONTINUE_OR_ADD, values)
       return row === undefined ? undefined : parseRow(row).session
     })
+  }
+
+  /** What is being changed at this moment becomes active in that change. */
+  async bringToNow (nowMs: number, limit: number): Promise<number> {
+    return await this.#change(async () => (await sendAgain(this.#options.pool, BRING_TO_NOW, [nowMs, limit])).rows.length)
   }
 
   /** Removes what was silent, longest silent first. What a broken connection cuts off is not sent again: what was removed would not be told. */
