@@ -4,9 +4,10 @@ import type { Log } from '../../log.ts'
 import type { RedisConnection, ScriptArgument } from '../../redis/client.ts'
 import { explainRedisError, isLeaseLost, isReply, isTimeout } from '../../redis/errors.ts'
 import { currentLease } from '../../turn-lease.ts'
+import type { KeptSession } from '../kept-session.ts'
 import type { Session } from '../session.ts'
 import type { StoreObserver } from '../store.ts'
-import { parseHash, parseRow, type KeptSession } from './row.ts'
+import { parseHash, parseRow } from './row.ts'
 
 const RETRY_AFTER_SECONDS = 5
 

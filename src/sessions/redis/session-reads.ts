@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import type { KeptSession } from '../kept-session.ts'
 import { countMatches, endPage, readStart } from '../page.ts'
 import type { Session } from '../session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from '../store.ts'
 import { sumCounts, type TallyCount } from '../tally.ts'
 import { COUNT, FIND, FIND_BY_USER, FIND_LATEST, FIND_OLDEST_QUESTION, FIND_THREADS, WALK } from './reads.ts'
-import type { KeptSession } from './row.ts'
 import { listSessions, type SessionScripts } from './scripts.ts'
 
 /** Sessions that one script answers, or threads that one is asked about: others wait for a fraction of a millisecond. */
