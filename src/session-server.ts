@@ -26,9 +26,14 @@ async function openPostgres (address: MoveAddress & { readonly kind: 'postgres' 
   const pool = await connectPostgres(address)
   const place = new PostgresSessionPlace(pool)
   const close = async (): Promise<void> => { await pool.close() }
-  if (await hasTables(pool)) return { name, read: () => place.read(), close }
-  await close()
-  throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
+  try {
+    if (await hasTables(pool)) return { name, read: () => place.read(), close }
+    throw new ServiceError('SETTING_INVALID', { message: `There are no sessions in ${name}` })
+  } catch (error) {
+    // Connections that are kept would keep the process, too.
+    await close()
+    throw error
+  }
 }
 
 async function openRedis (address: MoveAddress & { readonly kind: 'redis' }, timeoutMs: number): Promise<SessionServer> {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { connect } from 'node:net'
 import type { PostgresServer } from '../../test/fixtures/postgres.ts'
+import { partStatements } from '../../test/fixtures/statements.ts'
 
 /** What one turn asked of the server. */
 export interface Trips {
@@ -22,16 +23,8 @@ export async function countStatements (server: PostgresServer, turns: number, ta
   server.onLog = text => { log += text }
   await talk()
   server.onLog = () => {}
-  // A statement goes on to the next line that begins with a time.
-  const found = log.matchAll(/LOG: +(?:statement|execute [^:\n]*):\s*([^]*?)(?=\n\d{4}-\d\d-\d\d |$)/g)
-  const texts = [...found].map(([, text = '']) => text.replaceAll(/\s+/g, ' ')).filter(text => !isFrame(text))
-  const conversation = texts.filter(text => text.includes('checkpoint')).length
-  return { own: (texts.length - conversation) / turns, conversation: conversation / turns, texts }
-}
-
-/** A beat of the replica is no turn's; the frame of a transaction goes with what it holds. */
-function isFrame (text: string): boolean {
-  return /^(BEGIN|COMMIT|ROLLBACK|LISTEN|SELECT 1\b|SELECT pg_notify\('holdline', 'ping)/i.test(text)
+  const { own, conversation } = partStatements(log)
+  return { own: own.length / turns, conversation: conversation.length / turns, texts: [...own, ...conversation] }
 }
 
 /** Commands that a turn costs, as MONITOR shows them; those within a script are the script's. */

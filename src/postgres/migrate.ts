@@ -37,7 +37,8 @@ class TransactionDialect extends PostgresDialect {
 /**
  * Brings the schema up to what this version needs: all of it, or nothing. Any number of processes may do so at the same time.
  *
- * @throws ServiceError SETTING_INVALID for a database that a newer version brought up, or that cannot keep every text; STORE_UNREACHABLE if it fails.
+ * @throws ServiceError SETTING_INVALID for a database that a newer version brought up, that cannot keep every text, or that isolates transactions
+ * otherwise; STORE_UNREACHABLE if it fails.
  */
 export async function migrate (pool: PostgresPool, migrations: ReadonlyMap<string, string> = MIGRATIONS): Promise<void> {
   try {
@@ -58,7 +59,10 @@ export async function migrate (pool: PostgresPool, migrations: ReadonlyMap<strin
  */
 export async function withMigrationLock<T> (pool: PostgresPool, run: (client: pg.Client) => Promise<T>): Promise<T> {
   const { connectionString = '', application_name: name = '', connectionTimeoutMillis = 0 } = pool.pool.options
-  const client = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis })
+  // There is no limit of time for an answer: only this tells a server that is busy from one that is cut off.
+  const client = new pg.Client({
+    connectionString, application_name: name, connectionTimeoutMillis, keepAlive: true, keepAliveInitialDelayMillis: 10_000
+  })
   // What breaks is heard by whoever waits for an answer.
   client.on('error', () => {})
   await client.connect()
@@ -97,9 +101,14 @@ async function tryLock (client: pg.Client): Promise<boolean> {
 type Query = (text: string) => Promise<Array<Record<string, unknown>>>
 
 async function isUpToDate (query: Query, migrations: ReadonlyMap<string, string>): Promise<boolean> {
-  const [database] = await query(`SELECT getdatabaseencoding() AS encoding, to_regclass('${SCHEMA}.${TABLE}') IS NOT NULL AS has_table`)
+  const [database] = await query(`SELECT getdatabaseencoding() AS encoding, current_setting('default_transaction_isolation') AS isolation,
+    to_regclass('${SCHEMA}.${TABLE}') IS NOT NULL AS has_table`)
   if (database?.encoding !== 'UTF8') {
     throw new ServiceError('SETTING_INVALID', { message: `DATABASE_URL must name a database in UTF8, received one in ${String(database?.encoding)}` })
+  }
+  if (database.isolation !== 'read committed') {
+    const message = `DATABASE_URL must name a database whose default_transaction_isolation is read committed, received ${String(database.isolation)}`
+    throw new ServiceError('SETTING_INVALID', { message })
   }
   if (database.has_table !== true) return false
   const applied = (await query(`SELECT name FROM ${SCHEMA}.${TABLE} ORDER BY name`)).map(({ name }) => String(name))
@@ -114,7 +123,12 @@ async function isUpToDate (query: Query, migrations: ReadonlyMap<string, string>
 async function runMigrations (client: pg.Client, migrations: ReadonlyMap<string, string>): Promise<void> {
   // The library takes connections out of a pool: this one has just the one.
   const lent = { query: client.query.bind(client), release: () => {} }
-  const db = new Kysely<unknown>({ dialect: new TransactionDialect({ pool: { connect: async () => lent, end: async () => {} } }) })
+  // After a failure it looks around once more in the transaction, and reports what that says: that something has failed before.
+  let failure: unknown
+  const db = new Kysely<unknown>({
+    dialect: new TransactionDialect({ pool: { connect: async () => lent, end: async () => {} } }),
+    log: event => { if (event.level === 'error') failure ??= event.error }
+  })
   const steps: Record<string, Migration> = {}
   for (const [name, text] of migrations) steps[name] = { up: async db => { await sql.raw(text).execute(db) } }
   const migrator = new Migrator({
@@ -126,5 +140,5 @@ async function runMigrations (client: pg.Client, migrations: ReadonlyMap<string,
     disableTransactions: true
   })
   const { error } = await migrator.migrateToLatest()
-  if (error !== undefined) throw error
+  if (error !== undefined) throw failure ?? error
 }

@@ -3,7 +3,7 @@ import { compareActivity, type Ordered, type Position } from './order.ts'
 import { cutPage } from './page.ts'
 import type { Session } from './session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from './store.ts'
-import { Tally } from './tally.ts'
+import { sumCounts, Tally } from './tally.ts'
 
 /** A session, and what its store keeps beside it to save it. */
 export interface StoredSession<Row> {
@@ -102,12 +102,7 @@ export class SessionTable<Row> {
   }
 
   count (): SessionCount {
-    const found = [...this.#tallyLive().counts]
-    return {
-      count: found.reduce((sum, [, { all }]) => sum + all, 0),
-      pendingApprovals: found.reduce((sum, [, { pending }]) => sum + pending, 0),
-      byPlatform: Object.fromEntries(found.map(([platform, { all }]) => [platform, all]))
-    }
+    return sumCounts(this.#tallyLive().counts)
   }
 
   /** When the question was asked that has waited longest, in milliseconds since the epoch; undefined if nothing waits. */

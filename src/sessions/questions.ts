@@ -1,3 +1,4 @@
+import { isTime } from './csv/time.ts'
 import type { JsonObject, Session } from './session.ts'
 
 /** Questions of sessions that do not count, looked at before the search is given up: microseconds' worth. */
@@ -53,5 +54,5 @@ export class Questions {
  */
 export function readAskedMs ({ lastActivityMs }: Pick<Session, 'lastActivityMs'>, { requested_at: text }: JsonObject): number {
   const atMs = typeof text === 'string' ? Date.parse(text) : NaN
-  return Number.isNaN(atMs) ? lastActivityMs : atMs
+  return isTime(atMs) ? atMs : lastActivityMs
 }

@@ -92,7 +92,10 @@ export interface LockOptions {
  * *Not promised.* No order between changes of different sessions; a lock does not guard against changes by others, it only makes turns wait.
  */
 export interface SessionStore {
-  /** Loads what is there. Call once, before anything else; a store that failed to open never writes. */
+  /**
+   * Loads what is there; an activity that is still to come, of a clock that was ahead, counts as one of this moment from here on. Call once,
+   * before anything else; a store that failed to open never writes.
+   */
   open (): Promise<LoadReport>
   /** Waits for the changes under way, then lets go of everything. Safe to call in any state, and twice. */
   close (): Promise<void>

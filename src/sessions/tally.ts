@@ -1,4 +1,5 @@
 import type { Session } from './session.ts'
+import type { SessionCount } from './store.ts'
 
 /** How many sessions, and how many of them with a question. */
 export interface TallyCount { all: number, pending: number }
@@ -37,5 +38,15 @@ export class Tally {
     count.all += all
     count.pending += pending
     if (count.all === 0) this.#counts.delete(platform)
+  }
+}
+
+/** How many sessions there are, by how many there are of each platform. */
+export function sumCounts (counts: ReadonlyMap<string, Readonly<TallyCount>>): SessionCount {
+  const found = [...counts]
+  return {
+    count: found.reduce((sum, [, { all }]) => sum + all, 0),
+    pendingApprovals: found.reduce((sum, [, { pending }]) => sum + pending, 0),
+    byPlatform: Object.fromEntries(found.map(([platform, { all }]) => [platform, all]))
   }
 }

@@ -302,6 +302,23 @@ export function testSessionStore (t: Test, makeStore: MakeStore): void {
     t.same(report(), { loaded: 1, expired: 2, rejected: 0, expiredThreads: ['alone'] })
   })
 
+  t.test('an activity that is still to come, of a clock that was ahead, counts as one of the next start', async (t) => {
+    const { store, clock, reopen } = await setUp(t)
+    const future = START_MS + 100 * TIMEOUT_MS
+    await store.create(makeSession({ sessionId: 'ahead', createdAtMs: future, lastActivityMs: future, pendingApproval: { x: 1 }, metadata: { n: 1 } }))
+    await store.create(makeSession({ sessionId: 'right', lastActivityMs: START_MS + 1 }))
+    clock.nowMs += 10
+    const next = await reopen()
+    const ahead = makeSession({ sessionId: 'ahead', createdAtMs: future, lastActivityMs: clock.nowMs, pendingApproval: { x: 1 }, metadata: { n: 1 } })
+    t.same(await next.get('ahead'), ahead)
+    t.same(ids(await next.findByUser('telegram_1')), ['ahead', 'right'])
+    t.same(ids((await next.list({ limit: 9 })).sessions), ['right', 'ahead'])
+    t.same(await next.update('ahead', (session) => ({ ...session, metadata: { n: 2 } })), { ...ahead, metadata: { n: 2 } })
+    clock.nowMs += TIMEOUT_MS + 1
+    t.equal(await next.get('ahead'), undefined)
+    t.same(ids(await next.removeSilentSince(clock.nowMs - TIMEOUT_MS, 9)), ['right', 'ahead'])
+  })
+
   t.test('sessions keep their order when the clock steps back', async (t) => {
     const { store, clock } = await setUp(t)
     for (const [id, stepMs] of [['a', 0], ['b', -30_000], ['c', -10_000]] as const) {

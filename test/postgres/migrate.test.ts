@@ -59,6 +59,34 @@ t.test('with a server', async t => {
     }
   })
 
+  t.test('a user without the right to make tables, and a database that is read-only, are told from other failures', async t => {
+    const url = await server.createDatabase()
+    const poor = new URL(url)
+    poor.username = 'poor'
+    for (const pool of makePools(t, url, 1)) {
+      await pool.query("CREATE ROLE poor LOGIN PASSWORD 'secret-of-test'")
+      const [poorPool] = makePools(t, poor.href, 1)
+      const refusal = { code: 'STORE_UNREACHABLE', message: /cannot be brought up: the user lacks a right$/ }
+      if (poorPool !== undefined) await t.rejects(migrate(poorPool), refusal, 'no right to make a schema')
+      await pool.query('CREATE SCHEMA holdline')
+      await pool.query('GRANT USAGE ON SCHEMA holdline TO poor')
+      if (poorPool !== undefined) await t.rejects(migrate(poorPool), refusal, 'no right to make a table in it')
+      await pool.query('DROP SCHEMA holdline')
+      await pool.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
+    }
+    for (const pool of makePools(t, url, 1)) await t.rejects(migrate(pool), { code: 'STORE_UNREACHABLE', message: /cannot be brought up: it is read-only$/ })
+  })
+
+  t.test('a database whose transactions would see what was there before a wait is refused', async t => {
+    const url = await server.createDatabase()
+    for (const pool of makePools(t, url, 1)) {
+      await pool.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_isolation = 'repeatable read'`)
+    }
+    for (const pool of makePools(t, url, 1)) {
+      await t.rejects(migrate(pool), { code: 'SETTING_INVALID', message: /default_transaction_isolation is read committed, received repeatable read$/ })
+    }
+  })
+
   t.test('a database that a newer version brought up is refused, naming what is not known', async t => {
     for (const pool of makePools(t, await server.createDatabase(), 1)) {
       await migrate(pool, new Map([...MIGRATIONS, ['9999_future', 'SELECT 1']]))

@@ -12,9 +12,10 @@ import { syncFolder, writeNewFile } from '../csv/rewrite.ts'
 import { checkSession } from '../csv/row.ts'
 import { formatLine, RowFormatter } from '../csv/row-text.ts'
 import { readSnapshot, type Snapshot } from '../csv/snapshot.ts'
+import type { SessionRecord } from '../kept-session.ts'
 import type { Session } from '../session.ts'
 import { BATCH_SIZE, type RecordBatches, type SessionPlace } from './place.ts'
-import { toRecord, toSession, type SessionRecord } from './record.ts'
+import { toRecord, toSession } from './record.ts'
 
 const SILENT: Log = { info () {}, warn () {}, error () {} }
 

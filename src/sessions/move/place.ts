@@ -1,4 +1,4 @@
-import type { SessionRecord } from './record.ts'
+import type { SessionRecord } from '../kept-session.ts'
 
 /** Sessions read or written at once. */
 export const BATCH_SIZE = 1000

@@ -1,22 +1,9 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
 import type { PostgresPool } from '../../postgres/pool.ts'
 import { SESSION_COLUMNS } from '../../postgres/session-columns.ts'
+import type { SessionRecord } from '../kept-session.ts'
+import { readRow } from '../postgres/row.ts'
 import { BATCH_SIZE, type RecordBatches, type SessionPlace } from './place.ts'
-import { findAskedMs, type SessionRecord } from './record.ts'
-
-const Row = Type.Object({
-  session_id: Type.String(),
-  user_id: Type.String(),
-  platform: Type.String(),
-  thread_id: Type.String(),
-  created_at_ms: Type.String(),
-  last_activity_ms: Type.String(),
-  pending_approval: Type.Union([Type.String(), Type.Null()]),
-  metadata: Type.String(),
-  extra: Type.String()
-})
-type Row = Static<typeof Row>
+import { findAskedMs } from './record.ts'
 
 /** `interval` counts in microseconds and months; of a number with a fraction, a part of the time would be lost. */
 const toTime = (column: string): string => `timestamptz 'epoch' + ${column} * interval '1 millisecond'`
@@ -45,7 +32,7 @@ export class PostgresSessionPlace implements SessionPlace {
   async * read (): AsyncGenerator<SessionRecord[]> {
     const select = `SELECT ${SESSION_COLUMNS} FROM holdline.sessions WHERE session_id > $1 ORDER BY session_id LIMIT ${BATCH_SIZE}`
     for (let after = ''; ;) {
-      const records = (await this.#pool.query(select, [after])).map(parseRow)
+      const records = (await this.#pool.query(select, [after])).map(row => readRow(row).record)
       const last = records.at(-1)
       if (last === undefined) return
       after = last.sessionId
@@ -55,7 +42,7 @@ export class PostgresSessionPlace implements SessionPlace {
 
   async find (sessionIds: readonly string[]): Promise<Map<string, SessionRecord>> {
     const rows = await this.#pool.query(`SELECT ${SESSION_COLUMNS} FROM holdline.sessions WHERE session_id = ANY($1::text[])`, [sessionIds])
-    return new Map(rows.map(parseRow).map(record => [record.sessionId, record]))
+    return new Map(rows.map(row => readRow(row).record).map(record => [record.sessionId, record]))
   }
 
   async write (batches: RecordBatches): Promise<void> {
@@ -91,19 +78,4 @@ export class PostgresSessionPlace implements SessionPlace {
   }
 
   async close (): Promise<void> {}
-}
-
-function parseRow (row: unknown): SessionRecord {
-  const found: Row = Value.Parse(Row, row)
-  return {
-    sessionId: found.session_id,
-    userId: found.user_id,
-    platform: found.platform,
-    threadId: found.thread_id,
-    createdAtMs: Number(found.created_at_ms),
-    lastActivityMs: Number(found.last_activity_ms),
-    pendingApproval: found.pending_approval ?? '',
-    metadata: found.metadata,
-    extra: found.extra
-  }
 }

@@ -1,26 +1,13 @@
 import { formatJsonObject, parseJsonObject } from '../csv/json.ts'
-import { isTime } from '../csv/time.ts'
+import type { SessionRecord } from '../kept-session.ts'
 import { readAskedMs } from '../questions.ts'
 import type { Session } from '../session.ts'
 
-/** A session as it lies in a store: its JSON is text, and stays as it was written. */
-export interface SessionRecord {
-  readonly sessionId: string
-  readonly userId: string
-  readonly platform: string
-  readonly threadId: string
-  readonly createdAtMs: number
-  readonly lastActivityMs: number
-  /** An object, or nothing. */
-  readonly pendingApproval: string
-  /** An object. */
-  readonly metadata: string
-  /** An object of texts: the columns that the service does not know, in their order. */
-  readonly extra: string
-}
-
 /** A text of JSON, in an object of such texts alone. */
 const JSON_TEXT = /"(?:[^"\\]|\\.)*"/g
+
+/** What is left of such an object without its texts. */
+const TEXTS_ALONE = /^\s*\{(?:\s*:\s*,)*\s*:\s*\}\s*$/
 
 /** A session out of a file. */
 export function toRecord (session: Session, extraColumns: readonly string[]): SessionRecord {
@@ -48,6 +35,10 @@ export function toSession (record: SessionRecord): Session {
 /** The names and texts of unknown columns, in their order, which `JSON.parse` would not keep for a name like `7`. */
 export function parseExtra (text: string): Array<[string, string]> {
   if (text === '{}') return []
+  // What somebody wrote into the column by hand may hold anything.
+  if (!TEXTS_ALONE.test(text.replaceAll(JSON_TEXT, ''))) {
+    return Object.entries(parseJsonObject(text) ?? {}).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
+  }
   const texts = Array.from(text.matchAll(JSON_TEXT), ([part]) => String(JSON.parse(part)))
   return Array.from({ length: texts.length / 2 }, (_, index) => [texts[2 * index] ?? '', texts[2 * index + 1] ?? ''])
 }
@@ -77,7 +68,5 @@ function normalize (text: string): string {
 /** When the question was asked that a session waits with; undefined if it waits with none. */
 export function findAskedMs (record: SessionRecord): number | undefined {
   const approval = parseJsonObject(record.pendingApproval)
-  if (approval === null) return undefined
-  const askedMs = readAskedMs(record, approval)
-  return isTime(askedMs) ? askedMs : record.lastActivityMs
+  return approval === null ? undefined : readAskedMs(record, approval)
 }

@@ -1,8 +1,10 @@
-import type { RedisConnection, ScriptArgument } from '../../redis/client.ts'
+import type { RedisConnection } from '../../redis/client.ts'
 import { MOVE_KEY } from '../../redis/unfinished-move.ts'
+import type { SessionRecord } from '../kept-session.ts'
 import { READ_LUA, WRITE_LUA } from '../redis/lua.ts'
+import { listValues, readRow } from '../redis/row.ts'
 import type { RecordBatches, SessionPlace } from './place.ts'
-import { findAskedMs, type SessionRecord } from './record.ts'
+import { findAskedMs } from './record.ts'
 
 /** Read or written in one script: a server that others share waits for a few milliseconds. */
 const PART = 200
@@ -46,6 +48,7 @@ export class RedisSessionPlace implements SessionPlace {
   readonly #connection: RedisConnection
   readonly #ttlMs: number
   #gone = 0
+  #unreadable = 0
 
   /** @param timeoutMs The silence after which a session has expired. */
   constructor (connection: RedisConnection, timeoutMs: number) {
@@ -54,27 +57,33 @@ export class RedisSessionPlace implements SessionPlace {
   }
 
   get notes (): readonly string[] {
-    return this.#gone === 0 ? [] : [`Sessions that Redis has dropped by itself, of which only the places are left: ${this.#gone}`]
+    return [
+      ...this.#gone === 0 ? [] : [`Sessions that Redis has dropped by itself, of which only the places are left: ${this.#gone}`],
+      ...this.#unreadable === 0 ? [] : [`Sessions whose hashes lack a field, or hold no number where one belongs, and stay behind: ${this.#unreadable}`]
+    ]
   }
 
   /** Longest silent first. */
   async * read (): AsyncGenerator<SessionRecord[]> {
     let gone = 0
+    let unreadable = 0
     for (let from = 0, looked = PART; looked === PART; from += looked) {
       const answer = await this.#connection.read(READ, from, PART)
       if (!Array.isArray(answer) || typeof answer[0] !== 'number') throw new TypeError('A script answers no sessions')
       looked = answer[0]
-      const records = parseRows(answer[1])
-      gone += looked - records.length
+      const { records, unreadable: left } = readRows(answer[1])
+      gone += looked - records.length - left
+      unreadable += left
       if (records.length > 0) yield records
     }
     this.#gone = gone
+    this.#unreadable = unreadable
   }
 
   async find (sessionIds: readonly string[]): Promise<Map<string, SessionRecord>> {
     const found = new Map<string, SessionRecord>()
     for (const ids of cut(sessionIds)) {
-      for (const record of parseRows(await this.#connection.read(FIND, ...ids))) found.set(record.sessionId, record)
+      for (const record of readRows(await this.#connection.read(FIND, ...ids)).records) found.set(record.sessionId, record)
     }
     return found
   }
@@ -82,7 +91,10 @@ export class RedisSessionPlace implements SessionPlace {
   async write (batches: RecordBatches): Promise<void> {
     for await (const records of batches) {
       // Sent one behind the other, answered in their order: the way there and back is taken once a batch.
-      await Promise.all(cut(records).map(async part => await this.#connection.run(WRITE, this.#ttlMs, ...part.flatMap(listValues))))
+      await Promise.all(cut(records).map(async part => {
+        const values = part.flatMap(record => listValues({ ...record, askedMs: findAskedMs(record) }))
+        await this.#connection.run(WRITE, this.#ttlMs, ...values)
+      }))
     }
   }
 
@@ -111,20 +123,15 @@ function cut<T> (items: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(items.length / PART) }, (_, index) => items.slice(index * PART, (index + 1) * PART))
 }
 
-/** As `write_row` takes them. */
-function listValues (record: SessionRecord): ScriptArgument[] {
-  const { sessionId, userId, platform, threadId, createdAtMs, lastActivityMs, pendingApproval, metadata, extra } = record
-  return [sessionId, userId, platform, threadId, createdAtMs, lastActivityMs, pendingApproval, metadata, extra, findAskedMs(record) ?? '']
-}
-
-/** As `read_row` answers them. */
-function parseRows (rows: unknown): SessionRecord[] {
+/** What `read_row` answers of each session. A service leaves out, too, what cannot be read. */
+function readRows (rows: unknown): { readonly records: SessionRecord[], readonly unreadable: number } {
   if (!Array.isArray(rows)) throw new TypeError('A script answers no list of sessions')
-  return rows.map((row: unknown) => {
-    const values: unknown[] = Array.isArray(row) ? row : []
-    const [sessionId, userId, platform, threadId, created, active, pendingApproval, metadata, extra] = values.map(String)
-    if (sessionId === undefined || userId === undefined || platform === undefined || threadId === undefined || created === undefined ||
-      active === undefined || pendingApproval === undefined || metadata === undefined || extra === undefined) throw new TypeError('A script answers no session')
-    return { sessionId, userId, platform, threadId, createdAtMs: Number(created), lastActivityMs: Number(active), pendingApproval, metadata, extra }
+  const records = rows.flatMap((row: unknown) => {
+    try {
+      return [readRow(row).record]
+    } catch {
+      return []
+    }
   })
+  return { records, unreadable: rows.length - records.length }
 }

@@ -1,7 +1,8 @@
 import { Checksum, isSameSum, type Sum } from '../../checksum.ts'
 import { ServiceError } from '../../errors.ts'
+import type { SessionRecord } from '../kept-session.ts'
 import type { SessionPlace } from './place.ts'
-import { describeRecord, parseExtra, type SessionRecord } from './record.ts'
+import { describeRecord, parseExtra } from './record.ts'
 
 /** Told how many sessions were seen. */
 export type Step = (sessions: number) => void

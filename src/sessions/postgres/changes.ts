@@ -1,8 +1,8 @@
 import { ServiceError } from '../../errors.ts'
+import type { KeptSession } from '../kept-session.ts'
 import type { Session } from '../session.ts'
 import { Lanes } from '../lanes.ts'
 import type { SessionReads } from './reads.ts'
-import type { StoredSession } from './row.ts'
 import type { SessionWrites } from './writes.ts'
 
 /** What changes are made with. */
@@ -21,14 +21,14 @@ export class SessionChanges {
   readonly #options: SessionChangesOptions
   readonly #lanes = new Lanes()
   /** As they were last known, of the sessions whose turns run here: nearly always that is how they are. */
-  readonly #held = new Map<string, StoredSession>()
+  readonly #held = new Map<string, KeptSession>()
 
   constructor (options: SessionChangesOptions) {
     this.#options = options
   }
 
   /** A turn of the session runs here, which was this when the turn came. */
-  hold (stored: StoredSession): void {
+  hold (stored: KeptSession): void {
     this.#held.set(stored.session.sessionId, stored)
   }
 
@@ -95,8 +95,12 @@ export class SessionChanges {
     })
   }
 
+  async bringToNow (nowMs: number, limit: number): Promise<number> {
+    return await this.#options.writes.bringToNow(nowMs, limit)
+  }
+
   /** Made to the session as it was last known; undefined if it is not that any more, or if the change has to see it as it is. */
-  async #changeHeld (held: StoredSession, change: (session: Session) => Session): Promise<Session | undefined> {
+  async #changeHeld (held: KeptSession, change: (session: Session) => Session): Promise<Session | undefined> {
     let after: Session
     try {
       after = applyChange(held.session, change)
@@ -107,7 +111,7 @@ export class SessionChanges {
     return after !== held.session && await this.#replace(held, after) ? after : undefined
   }
 
-  async #replace (before: StoredSession, after: Session): Promise<boolean> {
+  async #replace (before: KeptSession, after: Session): Promise<boolean> {
     const { sessionId } = after
     const made = await this.#options.writes.replace(before, after)
     if (this.#held.has(sessionId) && made !== undefined) this.#held.set(sessionId, made)

@@ -1,10 +1,11 @@
 import { isCutOff } from '../../postgres/errors.ts'
 import type { PostgresPool } from '../../postgres/pool.ts'
+import type { KeptSession } from '../kept-session.ts'
 import type { Position } from '../order.ts'
 import type { Session } from '../session.ts'
 import type { SessionQuery } from '../store.ts'
 import { refuseSession } from './refusal.ts'
-import { parseRow, type StoredSession } from './row.ts'
+import { parseRow } from './row.ts'
 import { FIND, FIND_BY_USER, FIND_LATEST, FIND_OLDEST_QUESTION, FIND_THREADS, LIST, LIST_AFTER } from './statements.ts'
 
 /** Connections that break under one statement: after a restart of the server, each may be one of before. */
@@ -38,7 +39,7 @@ export class SessionReads {
     this.#options = options
   }
 
-  async find (sessionId: string): Promise<StoredSession | undefined> {
+  async find (sessionId: string): Promise<KeptSession | undefined> {
     if (!isStorable(sessionId)) return undefined
     const [row] = await this.#ask(FIND, [sessionId])
     return row === undefined ? undefined : parseRow(row)

@@ -57,6 +57,10 @@ UPDATE holdline.sessions SET user_id = $2, platform = $3, thread_id = $4, create
   pending_approval = $7::json, metadata = $8::json, extra = $9::json, asked_at = ${time('$10')}, revision = revision + 1, last_write = $11::uuid
 WHERE session_id = $1 AND revision = $13 AND ${fence('$12')} RETURNING session_id`
 export const DELETE = `DELETE FROM holdline.sessions WHERE session_id = $1 AND revision = $2 AND ${fence('$3')} RETURNING session_id`
+export const BRING_TO_NOW = `
+UPDATE holdline.sessions SET last_activity = ${time('$1')}, revision = revision + 1 WHERE session_id IN (
+  SELECT s.session_id FROM holdline.sessions s WHERE s.last_activity > ${time('$1')} LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING session_id`
 export const REMOVE_SILENT = `SELECT ${SESSION_COLUMNS} FROM holdline.remove_silent(${time('$1')}, $2) AS sessions`
 
 /** True where there is no lease, or it is good; raises otherwise. It is asked once, before a row is looked for. */

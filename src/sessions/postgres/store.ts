@@ -4,12 +4,13 @@ import type { PostgresPool } from '../../postgres/pool.ts'
 import type { PostgresTurnQueue } from '../../postgres/turn-queue.ts'
 import { endPage, countMatches, readStart } from '../page.ts'
 import type { Session } from '../session.ts'
+import { takeStock } from '../stock.ts'
 import type {
   LoadReport, LockOptions, SessionCount, SessionLock, SessionPage, SessionQuery, SessionStore, StoreObserver, StoreStatus
 } from '../store.ts'
 import { SessionChanges } from './changes.ts'
-import { clearExpired } from './expiry.ts'
 import { SessionReads } from './reads.ts'
+import { refuseStart } from './refusal.ts'
 import { parseRow } from './row.ts'
 import { SessionTally } from './tally.ts'
 import { SessionWrites } from './writes.ts'
@@ -59,7 +60,7 @@ export class PostgresSessionStore implements SessionStore {
   async open (): Promise<LoadReport> {
     if (this.#state !== 'closed') throw new TypeError(`A session store opens once; this one is ${this.#state}`)
     this.#state = 'opening'
-    const opening = this.#opening = this.#takeStock()
+    const opening = this.#opening = this.#load().catch(refuseStart)
     try {
       const report = await opening
       if (this.#isIn('opening')) this.#state = 'open'
@@ -112,7 +113,7 @@ export class PostgresSessionStore implements SessionStore {
 
   async count (): Promise<SessionCount> {
     this.#checkReadable()
-    return await this.#count()
+    return await this.#tally.count()
   }
 
   async findOldestQuestion (): Promise<number | undefined> {
@@ -157,20 +158,12 @@ export class PostgresSessionStore implements SessionStore {
     return await this.#options.turns.interrupt(sessionId)
   }
 
-  async #takeStock (): Promise<LoadReport> {
-    const cleared = await clearExpired(this.#reads, this.#writes, this.#cutoffMs)
-    const { count: loaded } = await this.#count()
-    this.#options.log.info({ loaded, expired: cleared.expired }, `There are ${loaded} sessions in Postgres`)
-    return { loaded, rejected: 0, ...cleared }
-  }
-
-  async #count (): Promise<SessionCount> {
-    const counts = [...(await this.#tally.read()).counts]
-    return {
-      count: counts.reduce((sum, [, { all }]) => sum + all, 0),
-      pendingApprovals: counts.reduce((sum, [, { pending }]) => sum + pending, 0),
-      byPlatform: Object.fromEntries(counts.map(([platform, { all }]) => [platform, all]))
-    }
+  async #load (): Promise<LoadReport> {
+    const { now, timeoutMs, log } = this.#options
+    const report = await takeStock({ changes: this.#changes, reads: this.#reads, count: () => this.#tally.count(), nowMs: now(), timeoutMs })
+    const { loaded, expired } = report
+    log.info({ loaded, expired }, `There are ${loaded} sessions in Postgres`)
+    return report
   }
 
   get #changeable (): SessionChanges {

@@ -1,5 +1,6 @@
 import type { PostgresPool } from '../../postgres/pool.ts'
-import type { Tally, TallyCount } from '../tally.ts'
+import type { SessionCount } from '../store.ts'
+import { sumCounts, type Tally, type TallyCount } from '../tally.ts'
 import { sendAgain } from './reads.ts'
 import { refuseSession } from './refusal.ts'
 import { COUNT } from './statements.ts'
@@ -41,6 +42,11 @@ export class SessionTally {
       begun.counts.catch(() => { if (this.#last === begun) this.#last = undefined })
     }
     return { counts: await this.#last.counts }
+  }
+
+  /** All of them. */
+  async count (): Promise<SessionCount> {
+    return sumCounts((await this.read()).counts)
   }
 
   async #count (): Promise<Tally['counts']> {

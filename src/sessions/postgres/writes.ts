@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { PostgresPool } from '../../postgres/pool.ts'
 import { currentLease } from '../../turn-lease.ts'
+import { formatKept, type KeptSession } from '../kept-session.ts'
 import type { Session } from '../session.ts'
 import type { StoreObserver } from '../store.ts'
 import { sendAgain } from './reads.ts'
 import { refuseSession } from './refusal.ts'
-import { formatTexts, listValues, parseRow, type StoredSession } from './row.ts'
-import { CONTINUE_OR_ADD, DELETE, FIND_WRITE, INSERT, REMOVE_SILENT, REPLACE } from './statements.ts'
+import { listValues, parseRow } from './row.ts'
+import { BRING_TO_NOW, CONTINUE_OR_ADD, DELETE, FIND_WRITE, INSERT, REMOVE_SILENT, REPLACE } from './statements.ts'
 
 /** What is written with. */
 export interface SessionWritesOptions {
@@ -32,7 +33,7 @@ export class SessionWrites {
   /** False if the id is taken. */
   async insert (session: Session): Promise<boolean> {
     const write = randomUUID()
-    const values = [...listValues(session, formatTexts(session, undefined)), write, leaseId()]
+    const values = [...listValues(formatKept(session, undefined)), write, leaseId()]
     return await this.#change(async () => {
       const { rows, wasCutOff } = await sendAgain(this.#options.pool, INSERT, values)
       if (rows.length > 0) return true
@@ -41,12 +42,12 @@ export class SessionWrites {
   }
 
   /** Puts a session in the place of what it was; undefined if it is not that any more. */
-  async replace (before: StoredSession, after: Session): Promise<StoredSession | undefined> {
-    const texts = formatTexts(after, before)
+  async replace (before: KeptSession, after: Session): Promise<KeptSession | undefined> {
+    const texts = formatKept(after, before)
     const write = randomUUID()
     const made = { session: after, revision: before.revision + 1, texts }
     return await this.#change(async () => {
-      const { rows, wasCutOff } = await sendAgain(this.#options.pool, REPLACE, [...listValues(after, texts), write, leaseId(), before.revision])
+      const { rows, wasCutOff } = await sendAgain(this.#options.pool, REPLACE, [...listValues(texts), write, leaseId(), before.revision])
       if (rows.length > 0) return made
       if (!wasCutOff) return undefined
       const found = await this.#findWrite(after.sessionId)
@@ -58,7 +59,7 @@ export class SessionWrites {
   }
 
   /** False if the session is not that any more. */
-  async remove ({ session: { sessionId }, revision }: StoredSession): Promise<boolean> {
+  async remove ({ session: { sessionId }, revision }: KeptSession): Promise<boolean> {
     return await this.#change(async () => {
       const { rows, wasCutOff } = await sendAgain(this.#options.pool, DELETE, [sessionId, revision, leaseId()])
       return rows.length > 0 || (wasCutOff && await this.#findWrite(sessionId) === undefined)
@@ -67,11 +68,16 @@ export class SessionWrites {
 
   /** Adds a session unless one of its person and platform has been active since; the one that is there then. Undefined if the id is taken. */
   async continueOrAdd (session: Session, cutoffMs: number): Promise<Session | undefined> {
-    const values = [...listValues(session, formatTexts(session, undefined)), randomUUID(), leaseId(), cutoffMs]
+    const values = [...listValues(formatKept(session, undefined)), randomUUID(), leaseId(), cutoffMs]
     return await this.#change(async () => {
       const { rows: [row] } = await sendAgain(this.#options.pool, CONTINUE_OR_ADD, values)
       return row === undefined ? undefined : parseRow(row).session
     })
+  }
+
+  /** What is being changed at this moment becomes active in that change. */
+  async bringToNow (nowMs: number, limit: number): Promise<number> {
+    return await this.#change(async () => (await sendAgain(this.#options.pool, BRING_TO_NOW, [nowMs, limit])).rows.length)
   }
 
   /** Removes what was silent, longest silent first. What a broken connection cuts off is not sent again: what was removed would not be told. */

@@ -69,3 +69,19 @@ while #removed < most do
 end
 return removed
 `
+
+/** Arguments: an empty lease, the time, how many sessions. Answers how many were active at a time still to come: that is now. */
+export const BRING_TO_NOW = `${BEGIN}
+local ids = redis.call('ZRANGEBYSCORE', ACTIVITY, '(' .. ARGV[2], '+inf', 'LIMIT', 0, ARGV[3])
+for _, id in ipairs(ids) do
+  local row, hash = read_row(id), hash_of(id)
+  if row and row[2] and row[3] and row[4] and row[7] then
+    redis.call('HSET', hash, 'last_activity', ARGV[2])
+    redis.call('HINCRBY', hash, 'revision', 1)
+    place_row(id, row[2], row[3], row[4], ARGV[2], row[7], redis.call('HGET', hash, 'asked_at'))
+  else
+    drop_places(id)
+  end
+end
+return #ids
+`

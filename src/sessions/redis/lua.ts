@@ -8,7 +8,8 @@ import { FIELDS } from './row.ts'
  * sessions of a thread, `…:thread:<thread_id>`.
  *
  * *Promise.* A script changes a session and its places in all of them in one step: they cannot drift apart. Where something else took a hash away
- * (its time to live, an operator), whatever meets its places drops them. Each change of a session writes all of its places anew.
+ * (its time to live, an operator), whatever meets its places drops them. Each change of a session writes all of its places anew, and `RESTORE` those
+ * that something else took away.
  */
 
 /** Lua: what reads of sessions have in common. `cutoff` is since when a session must have been active, unless its turn is held. */
@@ -28,8 +29,10 @@ local function read_row (id)
   return row
 end
 
+-- a hash that somebody else has written may have lost a field, or may hold anything
 local function is_live (id, last_activity, cutoff)
-  return last_activity and (tonumber(last_activity) >= cutoff or is_held(id))
+  local last = tonumber(last_activity or '')
+  return last and (last >= cutoff or is_held(id))
 end
 
 local function read_live (id, cutoff)
@@ -55,9 +58,9 @@ end
 local function held_beyond (cutoff)
   local found = {}
   for _, id in ipairs(redis.call('SMEMBERS', '{holdline}:held')) do
-    local last = redis.call('HGET', hash_of(id), 'last_activity')
+    local last = tonumber(redis.call('HGET', hash_of(id), 'last_activity') or '')
     if not is_held(id) then redis.call('SREM', '{holdline}:held', id)
-    elseif last and tonumber(last) < cutoff then found[#found + 1] = read_row(id) end
+    elseif last and last < cutoff then found[#found + 1] = read_row(id) end
   end
   return found
 end
@@ -77,18 +80,38 @@ local function find_latest (user, platform, cutoff)
 end
 `
 
+/** Lua: what puts a session into its places. To stand behind `READ_LUA`. */
+export const PLACE_LUA = `
+local function place_row (id, user, platform, thread, last, pending, asked)
+  redis.call('ZADD', ACTIVITY, last, id)
+  redis.call('ZADD', SESSIONS .. 'platform:' .. platform, last, id)
+  redis.call('SADD', PLATFORMS, platform)
+  redis.call('ZADD', SESSIONS .. 'user:' .. user, last, id)
+  redis.call('SADD', SESSIONS .. 'thread:' .. thread, id)
+  if pending == '' then
+    redis.call('ZREM', PENDING, id)
+    redis.call('ZREM', PENDING .. ':' .. platform, id)
+    redis.call('ZREM', ASKED, id)
+  else
+    redis.call('ZADD', PENDING, last, id)
+    redis.call('ZADD', PENDING .. ':' .. platform, last, id)
+    redis.call('ZADD', ASKED, tonumber(asked or '') and asked or last, id)
+  end
+end
+`
+
 /** Lua: what changes have in common. */
 export const WRITE_LUA = `
-${LEASE_CHECK_LUA}${READ_LUA}
+${LEASE_CHECK_LUA}${READ_LUA}${PLACE_LUA}
 local function remove_row (row)
   local id = row[1]
   redis.call('DEL', hash_of(id))
   redis.call('ZREM', ACTIVITY, id)
   redis.call('ZREM', PENDING, id)
   redis.call('ZREM', ASKED, id)
-  drop_platform(row[3], id)
-  redis.call('ZREM', SESSIONS .. 'user:' .. row[2], id)
-  redis.call('SREM', SESSIONS .. 'thread:' .. row[4], id)
+  drop_platform(row[3] or '', id)
+  redis.call('ZREM', SESSIONS .. 'user:' .. (row[2] or ''), id)
+  redis.call('SREM', SESSIONS .. 'thread:' .. (row[4] or ''), id)
 end
 
 -- whether this write was made before: its answer was lost, and it is sent again
@@ -104,25 +127,10 @@ local function write_row (at, ttl, write)
   redis.call('HSET', hash, 'user_id', user, 'platform', platform, 'thread_id', thread, 'created_at', created, 'last_activity', last,
     'pending_approval', pending, 'metadata', metadata, 'extra', extra, 'asked_at', asked, 'write', write)
   redis.call('HINCRBY', hash, 'revision', 1)
-  redis.call('PEXPIRE', hash, ttl)
   if old[1] and old[1] ~= user then redis.call('ZREM', SESSIONS .. 'user:' .. old[1], id) end
   if old[2] and old[2] ~= platform then drop_platform(old[2], id) end
   if old[3] and old[3] ~= thread then redis.call('SREM', SESSIONS .. 'thread:' .. old[3], id) end
-  redis.call('ZADD', ACTIVITY, last, id)
-  redis.call('ZADD', SESSIONS .. 'platform:' .. platform, last, id)
-  redis.call('SADD', PLATFORMS, platform)
-  redis.call('ZADD', SESSIONS .. 'user:' .. user, last, id)
-  redis.call('PEXPIRE', SESSIONS .. 'user:' .. user, ttl)
-  redis.call('SADD', SESSIONS .. 'thread:' .. thread, id)
-  redis.call('PEXPIRE', SESSIONS .. 'thread:' .. thread, ttl)
-  if pending == '' then
-    redis.call('ZREM', PENDING, id)
-    redis.call('ZREM', PENDING .. ':' .. platform, id)
-    redis.call('ZREM', ASKED, id)
-  else
-    redis.call('ZADD', PENDING, last, id)
-    redis.call('ZADD', PENDING .. ':' .. platform, last, id)
-    redis.call('ZADD', ASKED, asked, id)
-  end
+  place_row(id, user, platform, thread, last, pending, asked)
+  for _, key in ipairs({hash, SESSIONS .. 'user:' .. user, SESSIONS .. 'thread:' .. thread}) do redis.call('PEXPIRE', key, ttl) end
 end
 `

@@ -146,15 +146,3 @@ end
 for _, id in ipairs(gone) do drop_places(id) end
 return {found, is_end, last_ms, last_id}
 `
-
-/** Drops the places of sessions whose hashes are gone. Argument: how many to pass over. Answers how many to pass over next; 0 at the end. */
-export const HEAL = `${READ_LUA}
-local ids, gone = redis.call('ZRANGE', ACTIVITY, ARGV[1], ARGV[1] + ${VISITS - 1}), 0
-for _, id in ipairs(ids) do
-  if redis.call('EXISTS', hash_of(id)) == 0 then
-    drop_places(id)
-    gone = gone + 1
-  end
-end
-return {#ids < ${VISITS} and 0 or ARGV[1] + #ids - gone, gone}
-`

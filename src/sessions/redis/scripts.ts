@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { ServiceError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { RedisConnection, ScriptArgument } from '../../redis/client.ts'
-import { isLeaseLost, isReply, isTimeout } from '../../redis/errors.ts'
+import { explainRedisError, isLeaseLost, isReply, isTimeout } from '../../redis/errors.ts'
 import { currentLease } from '../../turn-lease.ts'
+import type { KeptSession } from '../kept-session.ts'
 import type { Session } from '../session.ts'
 import type { StoreObserver } from '../store.ts'
-import { parseHash, parseRow, type KeptSession } from './row.ts'
+import { parseHash, parseRow } from './row.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
@@ -107,6 +108,12 @@ export function listSessions (kept: readonly KeptSession[]): Session[] {
 /** Of the turn in which a change is made. */
 function leaseId (): string {
   return currentLease()?.id ?? ''
+}
+
+/** Throws what an operator gets where the sessions cannot be used from the start. */
+export function refuseStart (error: unknown): never {
+  const cause: unknown = error instanceof ServiceError ? error.cause : error
+  throw new ServiceError('STORE_UNREACHABLE', { message: `The sessions in Redis cannot be used: ${explainRedisError(cause)}`, cause })
 }
 
 function refuseSession (cause: unknown): ServiceError {

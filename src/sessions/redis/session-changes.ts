@@ -1,8 +1,9 @@
 import { ServiceError } from '../../errors.ts'
+import { formatKept, type KeptSession } from '../kept-session.ts'
 import { Lanes } from '../lanes.ts'
 import type { Session } from '../session.ts'
-import { ADD, CONTINUE_OR_ADD, REMOVE, REMOVE_SILENT, REPLACE } from './changes.ts'
-import { formatTexts, listValues, type KeptSession } from './row.ts'
+import { ADD, BRING_TO_NOW, CONTINUE_OR_ADD, REMOVE, REMOVE_SILENT, REPLACE } from './changes.ts'
+import { listValues } from './row.ts'
 import { listSessions, type SessionScripts } from './scripts.ts'
 import type { SessionReads } from './session-reads.ts'
 
@@ -47,7 +48,7 @@ export class SessionChanges {
   async add (session: Session): Promise<void> {
     await this.#lanes.run(session.sessionId, async () => {
       const { scripts, ttlMs } = this.#options
-      const { answer } = await scripts.write(ADD, ttlMs, ...listValues(session, formatTexts(session, undefined)))
+      const { answer } = await scripts.write(ADD, ttlMs, ...listValues(formatKept(session, undefined)))
       if (answer !== 1) throw refuseTaken()
     })
   }
@@ -56,11 +57,14 @@ export class SessionChanges {
   async continueOrAdd (session: Session): Promise<{ readonly session: Session, readonly isNew: boolean }> {
     return await this.#lanes.run(session.sessionId, async () => {
       const { scripts, ttlMs, cutoffMs } = this.#options
-      const { answer } = await scripts.write(CONTINUE_OR_ADD, ttlMs, cutoffMs(), ...listValues(session, formatTexts(session, undefined)))
-      if (answer === 1) return { session, isNew: true }
+      const values = listValues(formatKept(session, undefined))
+      const { answer } = await scripts.write(CONTINUE_OR_ADD, ttlMs, cutoffMs(), ...values)
       const latest = scripts.parse(answer)
-      if (latest === undefined) throw refuseTaken()
-      return { session: latest.session, isNew: false }
+      if (latest !== undefined) return { session: latest.session, isNew: false }
+      // One that cannot be read is left out: its person is not to wait until it has expired.
+      const isAdded = Array.isArray(answer) ? (await scripts.write(ADD, ttlMs, ...values)).answer === 1 : answer === 1
+      if (!isAdded) throw refuseTaken()
+      return { session, isNew: true }
     })
   }
 
@@ -81,6 +85,10 @@ export class SessionChanges {
       this.forget(sessionId)
       return scripts.parse(await scripts.change(REMOVE, cutoffMs(), sessionId))?.session
     })
+  }
+
+  async bringToNow (nowMs: number, limit: number): Promise<number> {
+    return Number(await this.#options.scripts.change(BRING_TO_NOW, nowMs, limit))
   }
 
   /** What becomes active in a change that was begun before stays. */
@@ -124,8 +132,8 @@ export class SessionChanges {
     const { scripts, ttlMs, cutoffMs } = this.#options
     const { session: { sessionId }, revision } = before
     if (after.sessionId !== sessionId) throw new TypeError('A change must keep the sessionId')
-    const texts = formatTexts(after, before)
-    const { answer, wasCutOff } = await scripts.write(REPLACE, ttlMs, cutoffMs(), revision, ...listValues(after, texts))
+    const texts = formatKept(after, before)
+    const { answer, wasCutOff } = await scripts.write(REPLACE, ttlMs, cutoffMs(), revision, ...listValues(texts))
     if (answer === 1) return { ...this.#note({ session: after, revision: revision + 1, texts }), isMade: true }
     const found = scripts.parse(answer)
     if (found === undefined) throw new ServiceError('SESSION_NOT_FOUND')

@@ -1,11 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import type { KeptSession } from '../kept-session.ts'
 import { countMatches, endPage, readStart } from '../page.ts'
 import type { Session } from '../session.ts'
 import type { SessionCount, SessionPage, SessionQuery } from '../store.ts'
-import type { TallyCount } from '../tally.ts'
-import { COUNT, FIND, FIND_BY_USER, FIND_LATEST, FIND_OLDEST_QUESTION, FIND_THREADS, HEAL, WALK } from './reads.ts'
-import type { KeptSession } from './row.ts'
+import { sumCounts, type TallyCount } from '../tally.ts'
+import { COUNT, FIND, FIND_BY_USER, FIND_LATEST, FIND_OLDEST_QUESTION, FIND_THREADS, WALK } from './reads.ts'
 import { listSessions, type SessionScripts } from './scripts.ts'
 
 /** Sessions that one script answers, or threads that one is asked about: others wait for a fraction of a millisecond. */
@@ -13,7 +13,6 @@ const PART = 200
 
 const Found = Type.Tuple([Type.Array(Type.Unknown()), Type.Integer()])
 const Walked = Type.Tuple([Type.Array(Type.Unknown()), Type.Integer(), Type.String(), Type.String()])
-const Healed = Type.Tuple([Type.Integer(), Type.Integer()])
 const Names = Type.Array(Type.String())
 const Counts = Type.Array(Type.Union([Type.String(), Type.Integer()]))
 
@@ -79,26 +78,12 @@ export class SessionReads {
   }
 
   async count (): Promise<SessionCount> {
-    const found = [...await this.#tally()]
-    return {
-      count: found.reduce((sum, [, { all }]) => sum + all, 0),
-      pendingApprovals: found.reduce((sum, [, { pending }]) => sum + pending, 0),
-      byPlatform: Object.fromEntries(found.map(([platform, { all }]) => [platform, all]))
-    }
+    return sumCounts(await this.#tally())
   }
 
   async findOldestQuestion (): Promise<number | undefined> {
     const askedMs = await this.#scripts.read(FIND_OLDEST_QUESTION, this.#cutoffMs())
     return typeof askedMs === 'string' ? Number(askedMs) : undefined
-  }
-
-  /**
-   * Drops the places of sessions whose hashes are gone, beginning at a place in the order of activity. Resolves to the place to go on at, 0 at the
-   * end, and how many it dropped.
-   */
-  async heal (place: number): Promise<{ readonly next: number, readonly healed: number }> {
-    const [next, healed] = Value.Parse(Healed, await this.#scripts.read(HEAL, place))
-    return { next, healed }
   }
 
   async #tally (): Promise<ReadonlyMap<string, TallyCount>> {

@@ -3,12 +3,12 @@ import type { Log } from '../../log.ts'
 import type { RedisConnection } from '../../redis/client.ts'
 import type { TurnLease } from '../../turn-lease.ts'
 import type { Session } from '../session.ts'
+import { takeStock } from '../stock.ts'
 import type {
   LoadReport, LockOptions, SessionCount, SessionLock, SessionPage, SessionQuery, SessionStore, StoreObserver, StoreStatus
 } from '../store.ts'
-import { clearExpired } from './expiry.ts'
 import { Healing } from './healing.ts'
-import { SessionScripts } from './scripts.ts'
+import { refuseStart, SessionScripts } from './scripts.ts'
 import { SessionChanges } from './session-changes.ts'
 import { SessionReads } from './session-reads.ts'
 
@@ -62,14 +62,15 @@ export class RedisSessionStore implements SessionStore {
     const cutoffMs = (): number => options.now() - timeoutMs
     this.#scripts = new SessionScripts(options)
     this.#reads = new SessionReads(this.#scripts, cutoffMs)
-    this.#changes = new SessionChanges({ scripts: this.#scripts, reads: this.#reads, cutoffMs, ttlMs: Math.ceil(2 * timeoutMs + DAY_MS) })
-    this.#healing = new Healing(this.#reads, options.log)
+    const ttlMs = Math.ceil(2 * timeoutMs + DAY_MS)
+    this.#changes = new SessionChanges({ scripts: this.#scripts, reads: this.#reads, cutoffMs, ttlMs })
+    this.#healing = new Healing({ scripts: this.#scripts, log: options.log, ttlMs })
   }
 
   async open (): Promise<LoadReport> {
     if (this.#state !== 'new') throw new TypeError(`A session store opens once; this one is ${this.#state}`)
     this.#state = 'opening'
-    const report = await this.#track(this.#load())
+    const report = await this.#track(this.#load().catch(refuseStart))
     if (this.#isOpening()) this.#state = 'open'
     return report
   }
@@ -166,9 +167,7 @@ export class RedisSessionStore implements SessionStore {
   async #load (): Promise<LoadReport> {
     const { now, timeoutMs } = this.#options
     await this.#healing.begin()
-    const cleared = await clearExpired(this.#reads, this.#changes, now() - timeoutMs)
-    const { count } = await this.#reads.count()
-    return { loaded: count, rejected: 0, ...cleared }
+    return await takeStock({ changes: this.#changes, reads: this.#reads, count: () => this.#reads.count(), nowMs: now(), timeoutMs })
   }
 
   async #run<T> (work: () => Promise<T>): Promise<T> {

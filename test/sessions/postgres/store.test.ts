@@ -163,6 +163,13 @@ t.test('with a server', async t => {
     t.equal((await store.update('s-1', touch)).lastActivityMs, START_MS + 1)
   })
 
+  t.test('a start on a server that keeps no changes says why', async t => {
+    const { replica: { pool }, url, settings } = await setUp(t)
+    await pool.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
+    const next = await PostgresReplica.open(t, url)
+    await t.rejects(next.makeStore(settings).open(), { code: 'STORE_UNREACHABLE', message: /DATABASE_URL cannot be used: it is read-only$/ })
+  })
+
   t.test('an option that makes no sense is refused, saying what came', async t => {
     const { replica } = await setUp(t)
     t.throws(() => replica.makeStore({ timeoutMs: -1, now: () => 0 }), { message: 'timeoutMs must be a positive integer, received -1' })

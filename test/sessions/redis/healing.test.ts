@@ -1,7 +1,7 @@
 import t from 'tap'
 import { deriveIndexes, openReplica, readIndexes } from '../../fixtures/redis-sessions.ts'
 import { NO_REDIS, RedisServer } from '../../fixtures/redis.ts'
-import { makeSession, START_MS } from '../../fixtures/sessions.ts'
+import { makeClock, makeSession, START_MS } from '../../fixtures/sessions.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const TTL_MS = 2 * 60_000 + DAY_MS
@@ -50,6 +50,58 @@ t.test('what others do to the keys of sessions', { skip: NO_REDIS }, async t => 
     t.same(await store.findByUser('telegram_1'), [])
     await store.update('s-1', session => ({ ...session, metadata: { n: 1 } }))
     t.same(await readIndexes(client), before)
+  })
+
+  t.test('indexes that are gone, as a server takes them that may evict, are back after a start, and after a sweep', async t => {
+    const { store, connection: { client }, log } = await openReplica(t, server, { database })
+    for (const sessionId of ['a', 'b', 'c']) {
+      await store.create(makeSession({ sessionId, pendingApproval: sessionId === 'b' ? { requested_at: '2025-11-22T20:00:00.000Z' } : null }))
+    }
+    const before = await readIndexes(client)
+    const loseIndexes = async (): Promise<void> => { await client.del(...await client.keys('{holdline}:sessions:*')) }
+    await loseIndexes()
+    const next = await openReplica(t, server, { database: database++ })
+    t.same(await readIndexes(client), before)
+    t.match(next.log.lines[0], /^warn: Something other than this service removed indexes/)
+    t.equal((await store.findLatest(['telegram_1'], 'telegram'))?.sessionId, 'c')
+    for (const index of ['activity', 'platform:telegram', 'pending', 'pending:telegram', 'asked', 'platforms', 'user:telegram_1', 'thread:t-a']) {
+      await client.del(`{holdline}:sessions:${index}`)
+      await store.removeSilentSince(START_MS - 1, 10)
+      t.same(await readIndexes(client), before, index)
+    }
+    const ttlMs = await client.pttl('{holdline}:sessions:user:telegram_1')
+    t.ok(ttlMs > TTL_MS - 60_000 && ttlMs <= TTL_MS, 'what was made anew goes by itself, too')
+    const lines = log.lines.length
+    await store.removeSilentSince(START_MS - 1, 10)
+    t.equal(log.lines.length, lines, 'where nothing is lost, nothing is said')
+  })
+
+  t.test('sessions that were written when they lived for a shorter time are kept for as long as they live now', async t => {
+    const clock = makeClock(Date.now())
+    const { store, connection: { client } } = await openReplica(t, server, { database, clock })
+    await store.create(makeSession({ lastActivityMs: clock.nowMs }))
+    await openReplica(t, server, { database: database++, clock, timeoutMs: 30 * DAY_MS })
+    for (const key of ['{holdline}:session:s-1', '{holdline}:sessions:user:telegram_1', '{holdline}:sessions:thread:t-s-1']) {
+      t.ok(await client.pttl(key) > 60 * DAY_MS, key)
+    }
+  })
+
+  t.test('a hash that lost a field stops neither the sweep nor its person', async t => {
+    const { store, clock, connection: { client } } = await openReplica(t, server, { database: database++ })
+    const fields = ['user_id', 'platform', 'thread_id', 'created_at', 'last_activity', 'pending_approval', 'metadata', 'extra', 'asked_at', 'revision']
+    for (const field of fields) {
+      for (const sessionId of ['a', field, 'z']) await store.create(makeSession({ sessionId }))
+      await client.hdel(`{holdline}:session:${field}`, field)
+      await client.hset('{holdline}:session:z', 'last_activity', 'never')
+      const { session } = await store.continueOrCreate('telegram_1', 'telegram', () => makeSession({ sessionId: 'new', lastActivityMs: START_MS + 1 }))
+      t.equal((await store.findLatest(['telegram_1'], 'telegram'))?.sessionId, session.sessionId, `its person goes on without ${field}`)
+      clock.nowMs += 60_002
+      const removed = (await store.removeSilentSince(clock.nowMs - 60_000, 10)).map(({ sessionId }) => sessionId)
+      t.ok(removed.includes('a'), `the sweep goes past a hash without ${field}`)
+      t.equal((await store.count()).count, 0)
+      clock.nowMs -= 60_002
+      await client.flushdb()
+    }
   })
 
   t.test('a hash that cannot be read is left out, named in the log, and costs no other session', async t => {
