@@ -92,7 +92,41 @@ t.test('conversations beside Redis are kept in the Postgres of DATABASE_URL', { 
     t.equal(await fences.take('s-9', late, '1795725682993520'), true, 'asked twice, it stays')
     t.equal(await fences.take('s-9', early, '1795725682993519'), false)
     t.equal(await fences.take('s-8', early, '1795725682993519'), true, 'another session has leases of its own')
-    const rows = await pool.query<{ lease: string }>("SELECT lease FROM holdline.turns WHERE session_id IN ('s-8', 's-9') ORDER BY session_id")
+    const rows = await pool.query<{ lease: string }>("SELECT lease FROM holdline.turn_fences WHERE session_id IN ('s-8', 's-9') ORDER BY session_id")
     t.same(rows.map(({ lease }) => lease), [early, late])
+  })
+
+  t.test('what is left of its turns is none to a service that keeps its sessions in the database, nor to a move there', async t => {
+    const { engine, store, log } = await open()
+    const { release } = await store.lock('s-moved')
+    await release()
+    await store.close()
+    await engine.close()
+    const { PostgresPool } = await import('../src/postgres/pool.ts')
+    const pool = new PostgresPool({ url: databaseUrl, max: 2, log })
+    t.after(() => pool.close())
+    t.same(await pool.query('SELECT session_id FROM holdline.held'), [])
+    t.same(await pool.query('SELECT session_id FROM holdline.turns'), [])
+  })
+
+  t.test('a lease is taken once what is being written under the one before has ended', async t => {
+    const { PostgresPool } = await import('../src/postgres/pool.ts')
+    const { PostgresTurnFences } = await import('../src/postgres/turn-fences.ts')
+    const pool = new PostgresPool({ url: databaseUrl, max: 3, log: makeLog() })
+    t.after(() => pool.close())
+    const fences = new PostgresTurnFences(pool)
+    const [early, late] = ['00000000-0000-4000-8000-000000000003', '00000000-0000-4000-8000-000000000004']
+    await fences.take('s-10', early, '1')
+    let hasEnded = false
+    let taking: Promise<boolean> | undefined
+    await pool.transaction(async client => {
+      await client.query('SELECT holdline.check_lease($1)', [early])
+      taking = fences.take('s-10', late, '2').finally(() => { t.ok(hasEnded) })
+      const waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%take_turn%'"
+      while ((await pool.query(waits)).length === 0);
+      hasEnded = true
+    })
+    t.equal(await taking, true)
+    await t.rejects(pool.query('SELECT holdline.check_lease($1)', [early]), { code: 'HL001' })
   })
 })

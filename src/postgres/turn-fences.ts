@@ -1,7 +1,7 @@
 import type { PostgresPool } from './pool.ts'
 
 const TAKE = 'SELECT holdline.take_turn($1, $2, $3) AS is_taken'
-const CLEAN = 'DELETE FROM holdline.turns WHERE until < clock_timestamp()'
+const CLEAN = "DELETE FROM holdline.turn_fences WHERE taken_at < clock_timestamp() - interval '1 day'"
 
 /**
  * The leases of turns that are queued elsewhere, for what is written here to be checked by.

@@ -26,7 +26,7 @@ t.test('with a server', async t => {
     const pools = makePools(t, await server.createDatabase(), 10)
     await Promise.all(pools.map(async pool => { await migrate(pool) }))
     for (const pool of pools.slice(0, 1)) {
-      t.match(await listTables(pool), ['held', 'items', 'leads', 'migrations', 'migrations_lock', 'moves', 'request_counts', 'sessions', 'turn_events', 'turns'])
+      t.match(await listTables(pool), ['held', 'items', 'leads', 'migrations', 'migrations_lock', 'moves', 'request_counts', 'sessions', 'turn_events', 'turn_fences', 'turns'])
       t.same((await pool.query<{ name: string }>('SELECT name FROM holdline.migrations')).map(({ name }) => name), [...MIGRATIONS.keys()])
       const before = pool.queryCount
       await migrate(pool)

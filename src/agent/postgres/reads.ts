@@ -6,32 +6,9 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { formatConfig, readConfig } from '../checkpoints/config.ts'
 import type { ThreadValues } from '../checkpoints/list-memory.ts'
+import { SELECT_CHECKPOINTS } from './functions.ts'
 import { replaceRefused } from './json.ts'
 import { Statement } from './statement.ts'
-
-/**
- * A checkpoint with all that belongs to it, as of one instant. Bytes come in Base64 and as JSON: the driver reads an array of them, as LangGraph's
- * own saver asks for, letter by letter.
- */
-const SELECT_CHECKPOINTS = `SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata,
-    coalesce((
-      SELECT json_agg(json_build_array(b.channel, b.type, encode(b.blob, 'base64')))
-      FROM jsonb_each_text(cp.checkpoint -> 'channel_versions') AS known
-      JOIN holdline.checkpoint_blobs AS b ON b.thread_id = cp.thread_id AND b.checkpoint_ns = cp.checkpoint_ns
-        AND b.channel = known.key AND b.version = known.value
-      WHERE b.type <> 'empty'
-    ), '[]') AS channel_values,
-    coalesce((
-      SELECT json_agg(json_build_array(w.task_id, w.channel, w.type, encode(w.blob, 'base64')) ORDER BY w.task_path, w.task_id COLLATE "C", w.idx)
-      FROM holdline.checkpoint_writes AS w
-      WHERE w.thread_id = cp.thread_id AND w.checkpoint_ns = cp.checkpoint_ns AND w.checkpoint_id = cp.checkpoint_id
-    ), '[]') AS pending_writes,
-    CASE WHEN (checkpoint ->> 'v')::numeric < 4 THEN (
-      SELECT json_agg(json_build_array(w.type, encode(w.blob, 'base64')) ORDER BY w.task_path, w.task_id COLLATE "C", w.idx)
-      FROM holdline.checkpoint_writes AS w
-      WHERE w.thread_id = cp.thread_id AND w.checkpoint_ns = cp.checkpoint_ns AND w.checkpoint_id = cp.parent_checkpoint_id AND w.channel = '${TASKS}'
-    ) END AS parent_sends
-  FROM holdline.checkpoints AS cp`
 
 const Versions = Type.Record(Type.String(), Type.Union([Type.Number(), Type.String()]))
 const Row = Type.Object({
@@ -58,6 +35,11 @@ export interface Selection {
   readonly limit?: number | undefined
   readonly before?: RunnableConfig | undefined
   readonly filter?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Asks for one checkpoint: the newest of a namespace, if none is named. */
+export function selectCheckpoint (threadId: string, namespace: string, checkpointId?: string): Statement {
+  return new Statement(note => `SELECT * FROM holdline.read_checkpoint(${[threadId, namespace, checkpointId ?? null].map(note).join(', ')})`)
 }
 
 /** Asks for checkpoints, those that were written last first: no clock of those who wrote them has a say in it. */

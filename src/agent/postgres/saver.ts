@@ -10,9 +10,11 @@ import type { PruneOptions } from '../checkpoints/saver.ts'
 import { SafeSerializer } from '../checkpoints/serializer.ts'
 import { markEnded, traceWrite } from '../conversation-write.ts'
 import { replaceRefused } from './json.ts'
-import { parseRow, reviveTuple, selectCheckpoints } from './reads.ts'
+import { parseRow, reviveTuple, selectCheckpoint, selectCheckpoints } from './reads.ts'
 import { deleteThread, pruneThread } from './removal.ts'
+import type { Statement } from './statement.ts'
 import type { ConversationTables } from './tables.ts'
+import { TurnReads } from './turn-reads.ts'
 import { putCheckpoint, putWrites, type NewBlob } from './writes.ts'
 
 /** What a saver stands on. */
@@ -41,6 +43,7 @@ export class PostgresThreadSaver extends BaseCheckpointSaver {
   readonly #now: () => number
   readonly #tracer: Tracer | undefined
   readonly #memory: ListMemory
+  readonly #reads = new TurnReads()
 
   constructor ({ tables, now, tracer }: PostgresThreadSaverOptions) {
     super(new SafeSerializer())
@@ -58,8 +61,8 @@ export class PostgresThreadSaver extends BaseCheckpointSaver {
   override async getTuple (config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     const { threadId, namespace = '', checkpointId } = readConfig(config)
     if (threadId === undefined) return undefined
-    const place = { thread_id: threadId, checkpoint_ns: namespace, ...(checkpointId !== undefined && { checkpoint_id: checkpointId }) }
-    const [row] = await this.#tables.send(selectCheckpoints({ config: { configurable: place }, limit: 1 }))
+    const read = async () => (await this.#tables.send(selectCheckpoint(threadId, namespace, checkpointId)))[0]
+    const row = checkpointId === undefined ? await this.#reads.read(threadId, namespace, read) : await read()
     return row === undefined ? undefined : await this.#revive(row)
   }
 
@@ -87,7 +90,7 @@ export class PostgresThreadSaver extends BaseCheckpointSaver {
       writtenMs: this.#now(),
       blobs
     })
-    await traceWrite(this.#tracer, async () => await this.#tables.send(statement))
+    await traceWrite(this.#tracer, async () => { await this.#write(statement) })
     return formatConfig(threadId, namespace, checkpoint.id)
   }
 
@@ -104,18 +107,22 @@ export class PostgresThreadSaver extends BaseCheckpointSaver {
     // One statement can replace a row once: of several for one place, the last one counts.
     const put = isReplacing ? [...new Map(rows.map(row => [row.index, row])).values()] : rows
     const statement = putWrites({ ...place, taskId, taskPath, isReplacing }, put)
-    await traceWrite(this.#tracer, async () => await this.#tables.send(statement))
+    await traceWrite(this.#tracer, async () => { await this.#write(statement) })
   }
 
   /** Removes a thread and all its checkpoints, also one that cannot be read. */
   override async deleteThread (threadId: string): Promise<void> {
     this.#memory.drop(threadId)
-    await this.#tables.send(deleteThread(threadId))
+    await this.#write(deleteThread(threadId))
   }
 
   /** Lets a thread lose what a turn that ended well has made superfluous, at once and in one statement; see `pruneThread`. */
   async prune (threadId: string, { isResting }: PruneOptions): Promise<void> {
-    await this.#tables.send(pruneThread(threadId, isResting))
+    await this.#write(pruneThread(threadId, isResting))
+  }
+
+  async #write (statement: Statement): Promise<void> {
+    await this.#reads.write(async () => await this.#tables.send(statement))
   }
 
   async #revive (found: unknown): Promise<CheckpointTuple> {

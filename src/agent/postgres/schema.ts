@@ -2,6 +2,7 @@ import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres'
 import type { Pool } from 'pg'
 import { withMigrationLock } from '../../postgres/migrate.ts'
 import type { PostgresPool } from '../../postgres/pool.ts'
+import { FUNCTIONS } from './functions.ts'
 
 /** Where LangGraph's tables are. */
 const SCHEMA = 'holdline'
@@ -16,7 +17,8 @@ const SCHEMA = 'holdline'
 const ADDITIONS = `
   ALTER TABLE holdline.checkpoints ADD COLUMN holdline_seq bigserial, ADD COLUMN written_at timestamptz(3) NOT NULL DEFAULT clock_timestamp();
   CREATE UNIQUE INDEX checkpoints_by_seq ON holdline.checkpoints (thread_id, checkpoint_ns, holdline_seq);
-  ALTER TABLE holdline.checkpoint_writes ADD COLUMN task_path text COLLATE "C" NOT NULL DEFAULT '';`
+  ALTER TABLE holdline.checkpoint_writes ADD COLUMN task_path text COLLATE "C" NOT NULL DEFAULT '';
+  ${FUNCTIONS}`
 
 const FIND_ADDITIONS = `SELECT 1 FROM pg_attribute
   WHERE attrelid = to_regclass('holdline.checkpoints') AND attname = 'holdline_seq' AND NOT attisdropped`

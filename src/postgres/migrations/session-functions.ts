@@ -5,12 +5,14 @@ CREATE VIEW holdline.held AS
   SELECT t.session_id FROM holdline.turns t WHERE t.until >= statement_timestamp() AND t.outcome IS NULL;
 
 CREATE FUNCTION holdline.find_latest (of_users text[], on_platform text, since timestamptz)
-RETURNS SETOF holdline.sessions LANGUAGE sql STABLE AS $$
-  SELECT s.* FROM holdline.sessions s
+RETURNS SETOF holdline.sessions LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  -- not in SQL: its plan is made once on each connection, which takes longer than what it plans
+  RETURN QUERY SELECT s.* FROM holdline.sessions s
   WHERE s.user_id = ANY (of_users) AND s.platform = on_platform
     AND (s.last_activity >= since OR EXISTS (SELECT 1 FROM holdline.held h WHERE h.session_id = s.session_id))
-  ORDER BY array_position(of_users, s.user_id), s.last_activity DESC, s.session_id DESC LIMIT 1
-$$;
+  ORDER BY array_position(of_users, s.user_id), s.last_activity DESC, s.session_id DESC LIMIT 1;
+END $$;
 
 -- of all that ask for one person at the same time, one adds its session, the others find it
 CREATE FUNCTION holdline.continue_or_add (fresh holdline.sessions, since timestamptz)

@@ -6,12 +6,10 @@
 export const TURN_FENCES = `
 CREATE FUNCTION holdline.take_turn (of_session text, with_lease uuid, with_number bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtextextended(of_session, 0));
-  IF EXISTS (SELECT 1 FROM holdline.turns t WHERE t.session_id = of_session AND t.ticket > with_number) THEN RETURN false; END IF;
-  -- waits for what is being written under the one before
-  DELETE FROM holdline.turns t WHERE t.session_id = of_session AND t.ticket < with_number;
-  INSERT INTO holdline.turns (ticket, lease, session_id, owner, until) OVERRIDING SYSTEM VALUE
-    VALUES (with_number, with_lease, of_session, with_lease, clock_timestamp() + interval '1 day') ON CONFLICT DO NOTHING;
-  RETURN true;
+  -- another lease is another key of the row: this waits for what is being written under the one before
+  INSERT INTO holdline.turn_fences AS f (session_id, lease, number) VALUES (of_session, with_lease, with_number)
+    ON CONFLICT (session_id) DO UPDATE SET lease = excluded.lease, number = excluded.number, taken_at = excluded.taken_at
+    WHERE f.number < excluded.number;
+  RETURN FOUND OR EXISTS (SELECT 1 FROM holdline.turn_fences f WHERE f.session_id = of_session AND f.lease = with_lease);
 END $$;
 `

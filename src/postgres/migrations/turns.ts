@@ -19,6 +19,15 @@ CREATE TABLE holdline.turns (
 );
 CREATE INDEX turns_by_session ON holdline.turns (session_id, ticket);
 
+-- of turns that are queued elsewhere: no ticket, so that nothing here takes them for turns that run or wait
+CREATE TABLE holdline.turn_fences (
+  session_id text COLLATE "C" PRIMARY KEY,
+  lease uuid NOT NULL UNIQUE,
+  number bigint NOT NULL,
+  taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX turn_fences_by_time ON holdline.turn_fences (taken_at);
+
 CREATE FUNCTION holdline.lock_queue (of_session text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   -- elsewhere, what is seen after the wait for the lock may be from before it
@@ -85,8 +94,10 @@ END $$;
 
 CREATE FUNCTION holdline.check_lease (of_lease uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  -- the lock keeps the ticket until the transaction has ended, and lets it be renewed meanwhile
+  -- the lock keeps the lease until the transaction has ended, and lets it be renewed meanwhile
   PERFORM 1 FROM holdline.turns t WHERE t.lease = of_lease AND t.outcome IS NULL AND t.until >= clock_timestamp() FOR KEY SHARE;
+  IF FOUND THEN RETURN; END IF;
+  PERFORM 1 FROM holdline.turn_fences f WHERE f.lease = of_lease FOR KEY SHARE;
   IF NOT FOUND THEN RAISE EXCEPTION 'The turn was taken over' USING ERRCODE = 'HL001'; END IF;
 END $$;
 `

@@ -1,6 +1,7 @@
 import { AIMessage } from '@langchain/core/messages'
 import { tool } from '@langchain/core/tools'
 import { getStore, interrupt, MessagesAnnotation, StateGraph } from '@langchain/langgraph'
+import { emptyCheckpoint } from '@langchain/langgraph-checkpoint'
 import { ToolNode } from '@langchain/langgraph/prebuilt'
 import t from 'tap'
 import { z } from 'zod'
@@ -186,6 +187,30 @@ t.test('a turn of the built-in agent takes few statements', async t => {
   const before = bench.pool.queryCount
   await say(agent, 'hello again', 'thread')
   t.equal(bench.pool.queryCount - before, 4, 'what waits, the thread, its new checkpoint, and the end of its old one')
+  const lease = await bench.takeLease()
+  const under = bench.pool.queryCount
+  await say(agent, 'and again', 'thread', lease)
+  t.equal(bench.pool.queryCount - under, 3, 'under a lease, what was looked at is what is run')
+})
+
+t.test('a turn reads anew what was written since it looked, under its own lease as under a later one', async t => {
+  const { checkpointer } = bench.conversations
+  const config = { configurable: { thread_id: 'anew', checkpoint_ns: '' } }
+  const readId = async () => (await checkpointer.getTuple(config))?.checkpoint.id
+  const put = async (id: string) => { await checkpointer.put(config, { ...emptyCheckpoint(), id }, { source: 'loop', step: 0, parents: {} }, {}) }
+  const [one, two] = [await bench.takeLease(), await bench.takeLease()]
+  await put('a')
+  await runUnderLease(one, async () => {
+    t.equal(await readId(), 'a')
+    const reading = readId()
+    await put('b')
+    await reading
+    t.equal(await readId(), 'b')
+  })
+  await runUnderLease(two, () => put('c'))
+  t.equal(await runUnderLease(two, readId), 'c')
+  await runUnderLease(two, () => checkpointer.deleteThread('anew'))
+  t.equal(await runUnderLease(two, readId), undefined)
 })
 
 t.end()
