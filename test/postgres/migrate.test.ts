@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { openPostgresConversations } from '../../src/agent/postgres/open.ts'
 import { migrate, withMigrationLock } from '../../src/postgres/migrate.ts'
 import { MIGRATIONS } from '../../src/postgres/migrations/all.ts'
 import { PostgresPool } from '../../src/postgres/pool.ts'
@@ -59,6 +60,22 @@ t.test('with a server', async t => {
     }
   })
 
+  t.test('a user without the right to make a schema is told what it lacks, and needs no more than a schema of its own', async t => {
+    const address = await server.createDatabase()
+    const [admin] = makePools(t, address, 1)
+    await admin?.query("CREATE ROLE ordinary LOGIN PASSWORD 'secret-of-test'")
+    const [pool] = makePools(t, address.replace('postgres:', 'ordinary:').replace('postgresql', 'postgres'), 1)
+    if (pool === undefined) throw new TypeError('There is one')
+    const refusal = { code: 'STORE_UNREACHABLE', message: /the user lacks a right; it needs CREATE on the database, or .*: CREATE SCHEMA holdline AUTHORIZATION <user>$/ }
+    await t.rejects(migrate(pool), refusal)
+    await admin?.query('CREATE SCHEMA holdline')
+    await t.rejects(migrate(pool), refusal, 'where the schema is somebody else\'s, too')
+    await admin?.query('ALTER SCHEMA holdline OWNER TO ordinary')
+    await migrate(pool)
+    await openPostgresConversations({ pool, log: makeLog(), now: Date.now })
+    t.ok((await listTables(pool)).includes('checkpoints'))
+  })
+
   t.test('a database that a newer version brought up is refused, naming what is not known', async t => {
     for (const pool of makePools(t, await server.createDatabase(), 1)) {
       await migrate(pool, new Map([...MIGRATIONS, ['9999_future', 'SELECT 1']]))
@@ -87,7 +104,7 @@ t.test('with a server', async t => {
       await t.rejects(withMigrationLock(pool, async client => {
         await client.query('CREATE TABLE half (n int)')
         throw new Error('no')
-      }), { message: 'no' })
+      }), { code: 'STORE_UNREACHABLE', cause: { message: 'no' } })
       t.same(await pool.query("SELECT to_regclass('half') AS half"), [{ half: null }])
     }
   })
