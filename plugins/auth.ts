@@ -35,7 +35,7 @@ const ATTEMPTS_WINDOW_MS = 60_000
  * right key never does.
  *
  * *Not promised.* That attempts are bounded for one who makes them from more than 5 000 addresses: so many are counted at once, and those silent for
- * longest are forgotten.
+ * longest are forgotten. Nor over all replicas together: each counts its own, so that who has no key costs no database anything.
  */
 async function auth (fastify: FastifyInstance, settings: AccessSettings): Promise<void> {
   const access = readAccess(settings)

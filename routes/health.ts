@@ -144,6 +144,9 @@ async function readInTime<T> (reading: Promise<T>): Promise<T | 'failed' | 'late
 
 /** What an operator has to look at, of sessions that are saved with a delay too; undefined if there is nothing. */
 function explain (sessions: StoreStatus, conversations: AgentStatus): string | undefined {
+  if (!sessions.canSave && !conversations.canSave && sessions.reason === conversations.reason) {
+    return `neither sessions nor conversations can be saved: ${conversations.reason}`
+  }
   const reasons = [
     sessions.canSave ? sessions.reason : sessions.reason ?? 'sessions cannot be saved',
     conversations.canSave ? conversations.reason : `conversations cannot be saved: ${conversations.reason}`

@@ -64,7 +64,7 @@ export const ERRORS = {
   },
   INTERNAL: { status: 500, message: 'Something went wrong', nextStep: 'Find the cause in the log under the request id' },
   AGENT_FAILED: { status: 502, message: 'The agent could not answer. Please try again', nextStep: 'Find the cause in the log under the request id' },
-  STORE_UNAVAILABLE: { status: 503, message: 'The session cannot be saved at the moment. Please try again', nextStep: 'Check the disk, or the database, that holds the sessions' },
+  STORE_UNAVAILABLE: { status: 503, message: 'Sessions are not available at the moment. Please try again', nextStep: 'Check the disk, or the database, that holds the sessions' },
   CONVERSATIONS_UNAVAILABLE: {
     status: 503,
     message: 'The conversation cannot be saved at the moment. Please try again',

@@ -3,7 +3,7 @@ import type { MoveProgress } from './move-steps.ts'
 /** A terminal, or what stands for one. */
 export interface Terminal {
   write (text: string): unknown
-  /** Undefined where it does not say. */
+  /** Undefined, or 0, where it does not say. */
   readonly columns?: number
 }
 
@@ -34,7 +34,7 @@ export class ProgressLine {
     this.#isShown = true
     const line = formatProgress(progress, nowMs - this.#startedMs)
     // A line that is longer than the terminal would leave its first half behind.
-    this.#terminal.write(`${ERASE_LINE}${line.slice(0, (this.#terminal.columns ?? 80) - 1)}`)
+    this.#terminal.write(`${ERASE_LINE}${line.slice(0, (this.#terminal.columns || 80) - 1)}`)
   }
 
   /** Leaves the line empty, for what is said in the end. */

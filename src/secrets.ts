@@ -36,13 +36,21 @@ function listOfHeaders (text: string): string[] {
   return values.flatMap(value => [value, decode(value), decode(value).replace(/^[A-Za-z]+ +/, '')]).filter(part => part.length >= MIN_LENGTH)
 }
 
+/** Of a server whose users are often called as it is, or as the service: `postgres`, `default`, `holdline`. */
+const DATABASE_URL = /^(?:postgres(?:ql)?|rediss?):$/
+
 /** What an address bears that is nobody else's business, as it stands there and as it is sent. */
 function listOfUrl (text: string, hasSecretQuery: boolean): string[] {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text) || !URL.canParse(text)) return []
-  const { username, password, search, searchParams } = new URL(text)
+  const { protocol, username, password, search, searchParams } = new URL(text)
   const name = decode(username)
   const word = decode(password)
   const pair = word === '' ? [] : [`${username}:${password}`, Buffer.from(`${name}:${word}`).toString('base64')]
+  if (DATABASE_URL.test(protocol) && password !== '') {
+    // The name is no secret beside a password, and most parameters, such as `sslmode=require`, are words of every other line.
+    const hidden = [...searchParams].filter(([key]) => /password/i.test(key)).map(([, value]) => value)
+    return [...pair, password, word, ...hidden].filter(part => part !== '')
+  }
   const query = search === '' || !hasSecretQuery ? [] : [search, ...search.slice(1).split('&'), ...searchParams.values()].filter(part => part.length >= MIN_LENGTH)
   return [...pair, username, name, password, word, ...query].filter(part => part !== '')
 }

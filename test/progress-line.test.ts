@@ -17,3 +17,11 @@ t.test('it stays on one line, shows a new step at once, the same one not too oft
   line.end()
   t.same(said, ['\r\u001b[KReading sessions  1', '\r\u001b[KMoving sessions  [-', '\r\u001b[K'])
 })
+
+t.test('a terminal that does not say how wide it is counts as one of eighty columns', async t => {
+  for (const columns of [undefined, 0]) {
+    const said: string[] = []
+    new ProgressLine({ write: text => said.push(text), ...columns !== undefined && { columns } }).show({ step: 'Reading sessions', done: 1, total: undefined })
+    t.same(said, ['\r\u001b[KReading sessions  1  0 s'])
+  }
+})

@@ -12,6 +12,15 @@ t.test('secrets are the settings that are secret, each of a list too, and what a
   t.same(listSecrets({ OLLAMA_BASE_URL: 'http://%zz:ok@host' }).includes('%zz'), true, 'what cannot be decoded stands for itself')
 })
 
+t.test('of a database, the password is secret, and not a name that the server, the service and its files have too', async t => {
+  const secrets = listSecrets({
+    DATABASE_URL: 'postgres://postgres:p%3Aword@host/holdline?sslmode=require&sslpassword=another', REDIS_URL: 'redis://default:hush@host'
+  })
+  for (const part of ['p%3Aword', 'p:word', 'postgres:p%3Aword', 'another', 'hush', 'default:hush']) t.ok(secrets.includes(part), part)
+  t.equal(makeMask(secrets)('SESSION_STORE must be csv or postgres, by default, sslmode=require'), 'SESSION_STORE must be csv or postgres, by default, sslmode=require')
+  t.ok(listSecrets({ REDIS_URL: 'redis://mistaken@host' }).includes('mistaken'), 'a name alone may be a password in the wrong place')
+})
+
 t.test('headers that are secret are so by their values, as they are set and as they are sent', async t => {
   const headers = listSecrets({ OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20abcdef123, x-ingest=with%2Fa%20space,x-tenant=1' })
   for (const part of ['Bearer%20abcdef123', 'Bearer abcdef123', 'abcdef123', 'with%2Fa%20space', 'with/a space']) t.ok(headers.includes(part), part)

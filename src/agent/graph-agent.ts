@@ -39,6 +39,12 @@ export async function openGraphAgent (options: GraphAgentOptions): Promise<Loade
     throw refuseGraph(source, 'the graph stops at breakpoints (interruptBefore, interruptAfter), which ask nobody; call interrupt in the node instead')
   }
   const graph = copyGraph(given)
+  const saver = readOwnSaver(graph.checkpointer)
+  if (isShared && saver !== undefined && isInMemory(saver)) {
+    // Each process would hold a conversation of its own with the same person, and take the other's question for one that nobody asks any more.
+    throw refuseGraph(source, `the graph's own checkpointer (${saver.constructor.name}) keeps conversations in this process, where no other replica of ` +
+      'SESSION_STORE finds them; compile it without a checkpointer, and they are kept where the sessions are')
+  }
   const common = {
     description: { kind: 'graph', name: source.name } as const,
     graph,
@@ -49,7 +55,6 @@ export async function openGraphAgent (options: GraphAgentOptions): Promise<Loade
     describeRun: (person: Person) => describeRun(graph, person),
     ...(tracer !== undefined && { watchRun: () => [new RunSpans(tracer)] })
   }
-  const saver = readOwnSaver(graph.checkpointer)
   if (saver !== undefined) {
     if (isInMemory(saver)) log.warn({}, 'Conversations are kept by the graph\'s own checkpointer, in memory: a restart forgets them, and every question that waits')
     else log.info({}, 'Conversations are kept by the graph\'s own checkpointer')

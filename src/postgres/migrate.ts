@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Kysely, Migrator, PostgresAdapter, PostgresDialect, sql, type Migration } from 'kysely'
 import pg from 'pg'
-import { ServiceError } from '../errors.ts'
+import { isCoded, ServiceError } from '../errors.ts'
 import { explainPostgresError, isConnectionLost } from './errors.ts'
 import { MIGRATIONS } from './migrations/all.ts'
 import type { PostgresPool } from './pool.ts'
@@ -41,23 +41,34 @@ class TransactionDialect extends PostgresDialect {
  * otherwise; STORE_UNREACHABLE if it fails.
  */
 export async function migrate (pool: PostgresPool, migrations: ReadonlyMap<string, string> = MIGRATIONS): Promise<void> {
-  try {
-    if (await isUpToDate(async text => await pool.query(text), migrations)) return
-    await withMigrationLock(pool, async client => {
-      if (!await isUpToDate(async text => (await client.query(text)).rows, migrations)) await runMigrations(client, migrations)
-    })
-  } catch (cause) {
-    if (cause instanceof ServiceError) throw cause
-    const message = `The tables in the database that DATABASE_URL names cannot be brought up: ${explainPostgresError(cause)}`
-    throw new ServiceError('STORE_UNREACHABLE', { message, cause })
-  }
+  if (await explainFailure(async () => await isUpToDate(async text => await pool.query(text), migrations))) return
+  await withMigrationLock(pool, async client => {
+    if (!await isUpToDate(async text => (await client.query(text)).rows, migrations)) await runMigrations(client, migrations)
+  })
 }
 
 /**
  * Runs something that changes the schema while nobody else does, in a transaction on a connection of its own, without a limit of time. Those who wait
  * for their turn hold no transaction open meanwhile.
+ *
+ * @throws ServiceError STORE_UNREACHABLE if it fails, saying why.
  */
 export async function withMigrationLock<T> (pool: PostgresPool, run: (client: pg.Client) => Promise<T>): Promise<T> {
+  return await explainFailure(async () => await changeUnderLock(pool, run))
+}
+
+async function explainFailure<T> (run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (cause) {
+    if (cause instanceof ServiceError) throw cause
+    const nextStep = isCoded(cause, '42501') ? `; it needs CREATE on the database, or a schema of its own there: CREATE SCHEMA ${SCHEMA} AUTHORIZATION <user>` : ''
+    const message = `The tables in the database that DATABASE_URL names cannot be brought up: ${explainPostgresError(cause)}${nextStep}`
+    throw new ServiceError('STORE_UNREACHABLE', { message, cause })
+  }
+}
+
+async function changeUnderLock<T> (pool: PostgresPool, run: (client: pg.Client) => Promise<T>): Promise<T> {
   const { connectionString = '', application_name: name = '', connectionTimeoutMillis = 0 } = pool.pool.options
   // There is no limit of time for an answer: only this tells a server that is busy from one that is cut off.
   const client = new pg.Client({
@@ -121,6 +132,9 @@ async function isUpToDate (query: Query, migrations: ReadonlyMap<string, string>
 }
 
 async function runMigrations (client: pg.Client, migrations: ReadonlyMap<string, string>): Promise<void> {
+  const { rows: [schema] } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = '${SCHEMA}'`)
+  // The library would go on after a refusal, in a transaction that has failed, and report that. IF NOT EXISTS asks for the right all the same.
+  if (schema === undefined) await client.query(`CREATE SCHEMA ${SCHEMA}`)
   // The library takes connections out of a pool: this one has just the one.
   const lent = { query: client.query.bind(client), release: () => {} }
   // After a failure it looks around once more in the transaction, and reports what that says: that something has failed before.

@@ -108,8 +108,8 @@ export class PostgresPool {
   /** Whether the server keeps changes, by what was found last. */
   status (): { canSave: boolean, reason?: string } {
     const { reason } = this.#reachability
-    if (this.#closing !== undefined) return { canSave: false, reason: 'the connections are closed' }
-    return reason === undefined ? { canSave: true } : { canSave: false, reason }
+    if (this.#closing !== undefined) return { canSave: false, reason: 'the connections to Postgres are closed' }
+    return reason === undefined ? { canSave: true } : { canSave: false, reason: `Postgres: ${reason}` }
   }
 
   /** Waits for what runs, then closes all connections. Safe to call twice. */

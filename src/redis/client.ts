@@ -89,19 +89,26 @@ export class RedisConnection {
   /** Waits for the server to be there. Throws STORE_UNREACHABLE, in one line. */
   async open (): Promise<void> {
     const hopeless = new AbortController()
-    const giveUp = (error: unknown): void => { if (isHopeless(error)) hopeless.abort(error) }
-    this.#client.on('error', giveUp)
+    const { connectForMs, url, log } = this.#options
+    let isTold = false
+    const hear = (error: unknown): void => {
+      if (isHopeless(error)) return hopeless.abort(error)
+      if (!isTold) log.warn({ err: error }, `Redis does not answer yet: ${explainRedisError(error)}; waiting up to ${Math.round(connectForMs / 1000)} s for it`)
+      isTold = true
+    }
+    this.#client.on('error', hear)
     try {
       // Why an attempt failed comes as an event; the next one follows by itself.
       this.#client.connect().catch(() => {})
-      await this.#whenReady(this.#options.connectForMs, hopeless.signal)
+      await this.#whenReady(connectForMs, hopeless.signal)
       await this.syncClock()
     } catch (error) {
       const cause = this.#health.lost ?? error
       await this.close()
-      throw new ServiceError('STORE_UNREACHABLE', { message: `Redis cannot be reached: ${explainRedisError(cause)}. Check REDIS_URL, and that the server runs`, cause })
+      const advice = `Check REDIS_URL, and that the server runs${url.startsWith('rediss:') ? ' and speaks TLS' : ''}`
+      throw new ServiceError('STORE_UNREACHABLE', { message: `Redis cannot be reached: ${explainRedisError(cause)}. ${advice}`, cause })
     } finally {
-      this.#client.off('error', giveUp)
+      this.#client.off('error', hear)
     }
   }
 

@@ -1,5 +1,6 @@
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { KEY_PREFIX } from './client.ts'
 import { explainRedisError } from './errors.ts'
 
 /** Older ones lack what the scripts use. */
@@ -12,7 +13,11 @@ type Facts = ReadonlyMap<string, string>
 export interface ServerToCheck {
   info (): Promise<string>
   config (subcommand: 'GET', ...names: string[]): Promise<string[]>
+  eval (lua: string, keyCount: 1, key: string): Promise<unknown>
 }
+
+/** Changes nothing, and finds out whether the user may run scripts on our keys. */
+const TRY = "return redis.call('EXISTS', KEYS[1])"
 
 const ASKED = ['appendfsync', 'no-appendfsync-on-rewrite', 'save']
 
@@ -21,18 +26,23 @@ const ASKED = ['appendfsync', 'no-appendfsync-on-rewrite', 'save']
  *
  * *Promise.* A server that loses sessions by its settings is named in the log, each setting by its name.
  *
- * @throws ServiceError SETTING_INVALID for one that cannot keep them at all: too old, a replica, a node of a cluster.
+ * @throws ServiceError SETTING_INVALID for one that cannot keep them at all: too old, a replica, a node of a cluster; STORE_UNREACHABLE for one that
+ * does not let this user do it.
  */
 export async function checkServer (client: ServerToCheck, log: Log): Promise<void> {
-  let facts: Facts
+  const facts = await explainFailure(async () => new Map([...parseInfo(await client.info()), ...await readConfig(client)]))
+  const flaw = findFlaw(facts)
+  if (flaw !== undefined) throw new ServiceError('SETTING_INVALID', { message: `REDIS_URL names ${flaw}` })
+  await explainFailure(async () => await client.eval(TRY, 1, `${KEY_PREFIX}probe`))
+  for (const danger of listDangers(facts)) log.warn({}, `Redis: ${danger}`)
+}
+
+async function explainFailure<T> (ask: () => Promise<T>): Promise<T> {
   try {
-    facts = new Map([...parseInfo(await client.info()), ...await readConfig(client)])
+    return await ask()
   } catch (cause) {
     throw new ServiceError('STORE_UNREACHABLE', { message: `Redis cannot be used: ${explainRedisError(cause)}`, cause })
   }
-  const flaw = findFlaw(facts)
-  if (flaw !== undefined) throw new ServiceError('SETTING_INVALID', { message: `REDIS_URL names ${flaw}` })
-  for (const danger of listDangers(facts)) log.warn({}, `Redis: ${danger}`)
 }
 
 function findFlaw (facts: Facts): string | undefined {

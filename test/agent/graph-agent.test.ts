@@ -70,6 +70,11 @@ t.test('a checkpointer in memory is warned of', async t => {
   t.match(bench.log.lines, [/^warn: .*a restart forgets them/])
 })
 
+t.test('where other replicas run turns of the same threads, a checkpointer in memory is refused, saying what to do', async t => {
+  const graph = makeGraph(answer).compile({ checkpointer: new MemorySaver() })
+  await t.rejects(GraphBench.open(t, graph, makeFolder(t), true), { code: 'SETTING_INVALID', message: /^AGENT .*\(MemorySaver\) keeps .*compile it without a checkpointer/ })
+})
+
 t.test('a checkpointer of the days before threads could be removed is warned of, and forgetting ends no request', async t => {
   class OldSaver extends MemorySaver {
     override readonly deleteThread = Object(undefined).nothing

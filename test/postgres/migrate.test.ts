@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { openPostgresConversations } from '../../src/agent/postgres/open.ts'
 import { migrate, withMigrationLock } from '../../src/postgres/migrate.ts'
 import { MIGRATIONS } from '../../src/postgres/migrations/all.ts'
 import { PostgresPool } from '../../src/postgres/pool.ts'
@@ -59,19 +60,9 @@ t.test('with a server', async t => {
     }
   })
 
-  t.test('a user without the right to make tables, and a database that is read-only, are told from other failures', async t => {
+  t.test('a database that is read-only is told from one that fails', async t => {
     const url = await server.createDatabase()
-    const poor = new URL(url)
-    poor.username = 'poor'
     for (const pool of makePools(t, url, 1)) {
-      await pool.query("CREATE ROLE poor LOGIN PASSWORD 'secret-of-test'")
-      const [poorPool] = makePools(t, poor.href, 1)
-      const refusal = { code: 'STORE_UNREACHABLE', message: /cannot be brought up: the user lacks a right$/ }
-      if (poorPool !== undefined) await t.rejects(migrate(poorPool), refusal, 'no right to make a schema')
-      await pool.query('CREATE SCHEMA holdline')
-      await pool.query('GRANT USAGE ON SCHEMA holdline TO poor')
-      if (poorPool !== undefined) await t.rejects(migrate(poorPool), refusal, 'no right to make a table in it')
-      await pool.query('DROP SCHEMA holdline')
       await pool.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET default_transaction_read_only = on`)
     }
     for (const pool of makePools(t, url, 1)) await t.rejects(migrate(pool), { code: 'STORE_UNREACHABLE', message: /cannot be brought up: it is read-only$/ })
@@ -85,6 +76,22 @@ t.test('with a server', async t => {
     for (const pool of makePools(t, url, 1)) {
       await t.rejects(migrate(pool), { code: 'SETTING_INVALID', message: /default_transaction_isolation is read committed, received repeatable read$/ })
     }
+  })
+
+  t.test('a user without the right to make a schema is told what it lacks, and needs no more than a schema of its own', async t => {
+    const address = await server.createDatabase()
+    const [admin] = makePools(t, address, 1)
+    await admin?.query("CREATE ROLE ordinary LOGIN PASSWORD 'secret-of-test'")
+    const [pool] = makePools(t, address.replace('postgres:', 'ordinary:').replace('postgresql', 'postgres'), 1)
+    if (pool === undefined) throw new TypeError('There is one')
+    const refusal = { code: 'STORE_UNREACHABLE', message: /the user lacks a right; it needs CREATE on the database, or .*: CREATE SCHEMA holdline AUTHORIZATION <user>$/ }
+    await t.rejects(migrate(pool), refusal)
+    await admin?.query('CREATE SCHEMA holdline')
+    await t.rejects(migrate(pool), refusal, 'where the schema is somebody else\'s, too')
+    await admin?.query('ALTER SCHEMA holdline OWNER TO ordinary')
+    await migrate(pool)
+    await openPostgresConversations({ pool, log: makeLog(), now: Date.now })
+    t.ok((await listTables(pool)).includes('checkpoints'))
   })
 
   t.test('a database that a newer version brought up is refused, naming what is not known', async t => {
@@ -115,7 +122,7 @@ t.test('with a server', async t => {
       await t.rejects(withMigrationLock(pool, async client => {
         await client.query('CREATE TABLE half (n int)')
         throw new Error('no')
-      }), { message: 'no' })
+      }), { code: 'STORE_UNREACHABLE', cause: { message: 'no' } })
       t.same(await pool.query("SELECT to_regclass('half') AS half"), [{ half: null }])
     }
   })

@@ -86,7 +86,7 @@ t.test('with a server', async t => {
     await server.stop()
     await t.rejects(pool.query('SELECT 1'))
     await t.rejects(pool.query('SELECT 1'))
-    t.same(pool.status(), { canSave: false, reason: 'nothing listens at its address' })
+    t.same(pool.status(), { canSave: false, reason: 'Postgres: nothing listens at its address' })
     await server.start()
     await log.waitFor('Postgres keeps changes again')
     t.same(pool.status(), { canSave: true })
@@ -104,7 +104,7 @@ t.test('with a server', async t => {
     }
     await turn('on')
     while (pool.status().canSave) await pool.query('INSERT INTO changes VALUES (1)').catch(() => {})
-    t.same(pool.status(), { canSave: false, reason: 'it is read-only' })
+    t.same(pool.status(), { canSave: false, reason: 'Postgres: it is read-only' })
     await pool.query('SELECT 1')
     t.same(pool.status().canSave, false, 'a read says nothing of changes')
     await turn('off')

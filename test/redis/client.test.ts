@@ -52,6 +52,7 @@ t.test('a start waits for a server that comes late, and says in one line that no
   const never = makeConnection(t, `redis://:secret@127.0.0.1:${await findPort()}`, { connectForMs: 300 })
   await t.rejects(never.connection.open(), { code: 'STORE_UNREACHABLE', message: /^Redis cannot be reached: nothing listens there\. Check REDIS_URL.*$/ })
   t.equal(never.connection.status().canSave, false)
+  t.same(never.log.lines.filter(line => line.startsWith('warn: ')), ['warn: Redis does not answer yet: nothing listens there; waiting up to 0 s for it'], 'once')
 })
 
 t.test('a wrong password ends a start at once, and is not said', { skip: NO_REDIS }, async t => {
@@ -67,7 +68,7 @@ t.test('a wrong password ends a start at once, and is not said', { skip: NO_REDI
 t.test('a server that speaks no TLS is named as such', { skip: NO_REDIS }, async t => {
   const server = await RedisServer.start(t)
   const { connection } = makeConnection(t, `rediss://127.0.0.1:${server.port}`, { connectForMs: 1000, commandTimeoutMs: 500 })
-  await t.rejects(connection.open(), { code: 'STORE_UNREACHABLE' })
+  await t.rejects(connection.open(), { code: 'STORE_UNREACHABLE', message: /Check REDIS_URL, and that the server runs and speaks TLS$/ })
 })
 
 for (const url of ['redis://', 'nonsense', 'redis://h/abc', 'redis://a%zz:b@h']) {

@@ -43,6 +43,16 @@ t.test('one that does not allow CONFIG is said not to tell', { skip: NO_REDIS },
   t.match(lines, [/appendfsync cannot be told, since CONFIG is not allowed/])
 })
 
+for (const rights of [['~other:*', '+@all'], ['~*', '+@all', '-eval']]) {
+  t.test(`one whose user has no more rights than ${rights.join(' ')} is refused, saying what is needed`, { skip: NO_REDIS }, async t => {
+    const checked = check(t, [], async ({ client }) => {
+      await client.call('ACL', 'SETUSER', 'small', 'on', '>secret', ...rights)
+      await client.call('AUTH', 'small', 'secret')
+    })
+    await t.rejects(checked, { code: 'STORE_UNREACHABLE', message: /^Redis cannot be used: the user in REDIS_URL may not do what is needed: it needs scripts/ })
+  })
+}
+
 t.test('a replica is refused', { skip: NO_REDIS }, async t => {
   const primary = await RedisServer.start(t)
   await t.rejects(check(t, ['--replicaof', '127.0.0.1', String(primary.port)]), { code: 'SETTING_INVALID', message: /^REDIS_URL names a replica/ })
@@ -55,7 +65,7 @@ t.test('a node of a cluster is refused, saying what to use', { skip: NO_REDIS },
 
 for (const version of ['6.2.14', '5.0.0', '', 'x']) {
   t.test(`a server of version "${version}" is refused`, async t => {
-    const client = { info: async () => `redis_version:${version}\r\nrole:master\r\n`, config: async () => [] }
+    const client = { info: async () => `redis_version:${version}\r\nrole:master\r\n`, config: async () => [], eval: async () => 0 }
     await t.rejects(checkServer(client, makeLog()), { code: 'SETTING_INVALID', message: /7 or newer/ })
   })
 }

@@ -47,6 +47,8 @@ t.test('conversations that cannot be saved are said beside sessions that cannot,
   t.match(await service.say('Hello'), { status: 503, body: { code: 'CONVERSATIONS_UNAVAILABLE', status: 'error' } })
   t.intercept(sessionStore, 'status', { value: () => ({ kind: 'csv', canSave: false, reason: 'no space left' }), configurable: true })
   t.match(await service.get('/health'), { status: 503, body: { reason: `no space left; ${conversations}` } })
+  t.intercept(agent, 'status', { value: () => ({ canSave: false, reason: 'no space left' }), configurable: true })
+  t.match(await service.get('/health'), { status: 503, body: { reason: 'neither sessions nor conversations can be saved: no space left' } }, 'said once')
 })
 
 t.test('sessions that are saved with a delay are degraded, and ready', async t => {

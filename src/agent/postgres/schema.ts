@@ -25,13 +25,17 @@ const FIND_ADDITIONS = `SELECT 1 FROM pg_attribute
 
 /**
  * Makes LangGraph's tables, by its own migrations, and adds what they lack: all of it, or nothing. Any number of processes may do so at the same
- * time, which LangGraph's `setup` by itself cannot bear.
+ * time, which LangGraph's `setup` by itself cannot bear. Throws STORE_UNREACHABLE.
  */
 export async function makeTables (pool: PostgresPool): Promise<void> {
   await withMigrationLock(pool, async client => {
     // Its first query is for a table that has to be there: one that fails ends the transaction.
     await client.query('CREATE TABLE IF NOT EXISTS holdline.checkpoint_migrations (v integer PRIMARY KEY)')
-    const connection = { query: client.query.bind(client), release: () => {} }
+    const connection = {
+      // The schema is there. To ask for it IF NOT EXISTS takes a right that whoever owns one schema of a database need not have.
+      query: async (text: string, values?: unknown[]) => text.startsWith('CREATE SCHEMA') ? undefined : await client.query(text, values),
+      release: () => {}
+    }
     await new PostgresSaver(lend(pool.pool, async () => connection), undefined, { schema: SCHEMA }).setup()
     // Not `IF NOT EXISTS`, which takes the lock of the table all the same.
     if ((await client.query(FIND_ADDITIONS)).rowCount === 0) await client.query(ADDITIONS)
