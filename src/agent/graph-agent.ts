@@ -58,8 +58,7 @@ export async function openGraphAgent (options: GraphAgentOptions): Promise<Loade
   if (saver !== undefined) {
     if (isInMemory(saver)) log.warn({}, 'Conversations are kept by the graph\'s own checkpointer, in memory: a restart forgets them, and every question that waits')
     else log.info({}, 'Conversations are kept by the graph\'s own checkpointer')
-    if (isShared && isInMemory(saver)) log.warn({}, 'Each replica has conversations of its own then: run one, or leave the checkpointer out of the graph')
-    else if (isShared) log.warn({}, 'The graph\'s own checkpointer does not check whose turn it is: a replica that was paused may write over what its successor wrote')
+    if (isShared) log.warn({}, 'The graph\'s own checkpointer does not check whose turn it is: a replica that was paused may write over what its successor wrote')
     if (!canForget(saver)) log.warn({}, 'The graph\'s own checkpointer has no deleteThread: a conversation stays when its session ends')
     return { agent: new LangGraphAgent({ ...common, threads: new OwnThreads(saver, isShared) }), close: async () => {} }
   }
