@@ -1,5 +1,5 @@
 import * as fs from 'node:fs'
-import { mkdir, readlink, realpath, rename, unlink } from 'node:fs/promises'
+import { mkdir, readlink, realpath, unlink } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 /** What the service looks at in a file's metadata. */
@@ -58,8 +58,8 @@ const [truncate, chmod, chown] = [promisify(fs.ftruncate), promisify(fs.fchmod),
 /**
  * The file operations of this machine.
  *
- * What waits for a disk is handed to a thread. What only looks at names, or opens and closes, takes microseconds and is done at once: handed over,
- * each would wait for its turn behind whatever the event loop has to do, and a file takes nine of them to be replaced.
+ * What waits for a disk is handed to a thread. What only changes names, opens, closes, or looks, takes microseconds and is done at once: handed over,
+ * each would come back behind whatever the event loop has to do by then, and a file takes nine of them to be replaced.
  */
 export const realFiles: FileOperations = {
   open: async (path) => wrap(fs.openSync(path, O_RDONLY)),
@@ -69,7 +69,7 @@ export const realFiles: FileOperations = {
   lstat: async (path) => describe(fs.lstatSync(path, { bigint: true })),
   readlink: (path) => readlink(path),
   realpath: (path) => realpath(path),
-  rename,
+  rename: async (from, to) => { fs.renameSync(from, to) },
   remove: unlink,
   makeFolder: (path) => mkdir(path, { mode: 0o700 })
 }
