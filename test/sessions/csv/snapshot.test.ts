@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as letOthersWork, setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { realFiles, type FileOperations } from '../../../src/sessions/csv/files.ts'
@@ -27,8 +27,21 @@ async function openStore (t: Test, path: string): Promise<CsvSessionStore> {
   return store
 }
 
+/** Somebody else's process, whose every look at a name comes between any two steps of ours. */
+const foreignFiles: FileOperations = {
+  ...realFiles,
+  open: async (path) => {
+    await letOthersWork()
+    return await realFiles.open(path)
+  },
+  lstat: async (path) => {
+    await letOthersWork()
+    return await realFiles.lstat(path)
+  }
+}
+
 /** The version of each session, by id. */
-async function readVersions (path: string, files: FileOperations = realFiles): Promise<Map<string, number>> {
+async function readVersions (path: string, files: FileOperations = foreignFiles): Promise<Map<string, number>> {
   const { rows } = await readSnapshot(files, path, makeLoad(path))
   return new Map(rows.found.map(({ session }) => [session.sessionId, Number(session.metadata.version)]))
 }
