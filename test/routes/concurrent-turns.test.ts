@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { startApp, type Answer, type TestApp } from '../fixtures/app.ts'
+import { makeGate } from '../fixtures/gate.ts'
 import { OpenAiServer } from '../fixtures/openai-server.ts'
 
 async function start (t: Test, env: Record<string, string> = {}) {
@@ -108,12 +109,14 @@ t.test('a turn that waits for others can be cancelled, and never reaches the age
 t.test('the time of a turn begins when it runs, not when it waits', async t => {
   const { provider, service } = await start(t, { AGENT_TIMEOUT_SECONDS: '2' })
   // The agent's own time ends the first one, after which the second has all of its own.
-  provider.answer = () => 'hang'
+  const asked = makeGate()
+  provider.answer = () => {
+    asked.open()
+    return 'hang'
+  }
   const first = service.say('1', { user_id: 'a' })
-  const second = await wait(service, 1, async () => {
-    const answer = service.say('1', { user_id: 'b' })
-    return await answer
-  })
+  await asked.opened
+  const second = await wait(service, 1, async () => await service.say('1', { user_id: 'b' }))
   provider.answer = () => ({ text: 'Done' })
   t.equal((await first).status, 504)
   t.match(await second.answer, { status: 200, body: { message: 'Done' } })
