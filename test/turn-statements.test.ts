@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startApp } from './fixtures/app.ts'
-import { PostgresServer } from './fixtures/postgres.ts'
+import { openClient, PostgresServer } from './fixtures/postgres.ts'
 import { readStatements } from './fixtures/statements.ts'
 
 /** Of Holdline, besides those of LangGraph. */
@@ -8,7 +8,11 @@ const MAX_STATEMENTS = 6
 
 t.test('a turn costs few statements of Postgres, whatever kind of turn it is', async t => {
   const server = await PostgresServer.start(t, ['fsync=off', 'log_statement=all'])
-  const service = await startApp(t, { env: { SESSION_STORE: 'postgres', DATABASE_URL: await server.createDatabase(), RATE_LIMIT_MAX: '1000' } })
+  const url = await server.createDatabase()
+  const service = await startApp(t, { env: { SESSION_STORE: 'postgres', DATABASE_URL: url, RATE_LIMIT_MAX: '1000' } })
+  // What the start asked is logged before this, and not yet read.
+  const client = await openClient(t, url)
+  await readStatements(server, () => client.query("SELECT 'the start is over'"), 'the start is over')
   const costs = async <T>(kind: string, turn: () => Promise<T & { readonly status: number }>): Promise<T> => {
     let answer: T & { readonly status: number } | undefined
     let tookMs = 0
