@@ -82,7 +82,8 @@ export class ThreadCare {
     let cause: unknown
     try {
       const isCutOff = signal.aborted || isStorageError(error)
-      await this.#repair.afterFailure(this.#options.runs.configure(request), { ...failure, isCutOff }, waiting)
+      const isWhole = !signal.aborted && isStorageError(error) && await this.#isWhole(threadId, failure.humanId)
+      if (!isWhole) await this.#repair.afterFailure(this.#options.runs.configure(request), { ...failure, isCutOff }, waiting)
     } catch (failed) {
       throwLostLease(failed)
       cause = failed
@@ -91,6 +92,14 @@ export class ThreadCare {
     if (signal.aborted) throw signal.reason
     // A disk that fails the repair, if not the run, is the cause to look at; `pending` finishes the repair before the next turn.
     return rethrowAsServiceError(isStorageError(cause) && !isStorageError(error) ? cause : error)
+  }
+
+  /**
+   * Whether the turn of a message is in the thread from its beginning to its end: a write whose acknowledgement was lost may have been done. Without
+   * its message, its answer would be one to nothing; whoever repeats the message finds it.
+   */
+  async #isWhole (threadId: string, messageId: string | undefined): Promise<boolean> {
+    return messageId !== undefined && await this.#reader.findReply(threadId, messageId) !== undefined
   }
 
   /** Ends what the thread waits with; see `ThreadRepair.dismiss`. */

@@ -6,6 +6,7 @@ import { Annotation, InMemoryStore, interrupt, MemorySaver, MessagesAnnotation, 
 import { ToolNode } from '@langchain/langgraph/prebuilt'
 import t from 'tap'
 import { z } from 'zod'
+import { ServiceError } from '../../src/errors.ts'
 import { makeFolder } from '../fixtures/folder.ts'
 import { GraphBench } from '../fixtures/graph-bench.ts'
 
@@ -45,6 +46,30 @@ t.test('a graph that brings its own checkpointer to a store that replicas share 
   class OwnSaver extends MemorySaver {}
   const { log } = await GraphBench.open(t, makeGraph(answer).compile({ checkpointer: new OwnSaver() }), makeFolder(t), true)
   t.match(log.lines.join('\n'), 'does not check whose turn it is')
+})
+
+t.test('a turn that was saved although nobody heard of it stays in the thread as it is, for a repeat of its message to find', async t => {
+  let isLost = false
+  class DistantSaver extends MemorySaver {
+    override async put (...args: Parameters<MemorySaver['put']>): ReturnType<MemorySaver['put']> {
+      const config = await super.put(...args)
+      if (isLost) throw new ServiceError('CONVERSATIONS_UNAVAILABLE')
+      return config
+    }
+  }
+  const { agent, log } = await GraphBench.open(t, makeGraph((_config, text) => `You said: ${text}`).compile({ checkpointer: new DistantSaver() }))
+  const say = async (text: string): Promise<void> => {
+    const run = agent.turn({ threadId: 'thread', text, messageId: text, person: { platform: 'api', userId: 'api_ann' }, signal: AbortSignal.timeout(60_000) })
+    for await (const event of run) t.equal(event.type, 'answer')
+  }
+  await say('one')
+  isLost = true
+  await t.rejects(say('two'), { code: 'CONVERSATIONS_UNAVAILABLE' })
+  isLost = false
+  t.equal(await agent.pending('thread'), undefined)
+  t.match(await agent.findReply('thread', 'two'), { type: 'answer', text: 'You said: two' })
+  t.same((await agent.history('thread')).map(({ content }) => content), ['one', 'You said: one', 'two', 'You said: two'])
+  t.same(log.errors, [], 'there was nothing to make fit')
 })
 
 t.test('a graph that brings its own checkpointer keeps its threads there, and no file of ours is made', async t => {
