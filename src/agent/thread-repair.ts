@@ -40,8 +40,8 @@ export interface Failure {
 /**
  * Makes a thread fit for the next message after a run that failed half-way.
  *
- * *Promise.* The person's message is gone; every tool call left in the thread has its result; the results of tools that ran are kept; nothing is
- * pending, unless a yes was cut off before anything came of it: then its question is asked again.
+ * *Promise.* The person's message is gone, and what the agent said to it; every tool call left in the thread has its result; the results of tools
+ * that ran are kept; nothing is pending, unless a yes was cut off before anything came of it: then its question is asked again.
  *
  * *Not promised.* That it is done in one step: `mend` finishes what a crash in between leaves.
  */
@@ -128,7 +128,7 @@ export class ThreadRepair {
   ): Promise<void> {
     const known = new Set(messages.map(message => message.id))
     const all = [...messages, ...nested.filter(message => !known.has(message.id))]
-    const rest = all.filter(message => humanId === undefined || message.id !== humanId)
+    const rest = humanId === undefined ? all : takeOut(all, humanId)
     const kept = keepsCalls ? answerOpenCalls(rest) : keepAnswered(rest)
     const isInOrder = kept.length === messages.length && kept.every((message, index) => message === messages[index])
     if (isInOrder) await this.#settle(config)
@@ -145,6 +145,13 @@ export class ThreadRepair {
   async #settle (config: ThreadConfig): Promise<void> {
     await this.#graph.updateState({ ...config, metadata: { [REPAIRING]: undefined } }, null, END)
   }
+}
+
+/** The message of a turn, and what was said to it: without it, that would be an answer to nothing. What tools did stays. */
+function takeOut (messages: readonly BaseMessage[], humanId: string): BaseMessage[] {
+  const start = messages.findIndex(message => message.id === humanId)
+  const isSaid = (message: BaseMessage): boolean => isAiMessage(message) && (message.tool_calls ?? []).length === 0
+  return messages.filter((message, index) => start < 0 || index < start || (index > start && !isSaid(message)))
 }
 
 /** What tools did within graphs that the thread's graph holds: their own states end with the run. */

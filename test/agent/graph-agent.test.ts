@@ -72,6 +72,18 @@ t.test('a turn that was saved although nobody heard of it stays in the thread as
   t.same(log.errors, [], 'there was nothing to make fit')
 })
 
+t.test('a turn that fails after its agent has spoken leaves no answer to nothing', async t => {
+  let isFailing = true
+  const graph = makeGraph((_config, text) => `You said: ${text}`)
+    .addNode('check', () => { if (isFailing) throw new Error('not today'); return {} })
+    .addEdge('say', 'check')
+  const bench = await GraphBench.open(t, graph.compile())
+  await t.rejects(bench.say('one'), { code: 'AGENT_FAILED' })
+  isFailing = false
+  t.equal(await bench.say('two'), 'You said: two')
+  t.same((await bench.agent.history('thread')).map(({ content }) => content), ['two', 'You said: two'])
+})
+
 t.test('a graph that brings its own checkpointer keeps its threads there, and no file of ours is made', async t => {
   class OwnSaver extends MemorySaver {}
   const saver = new OwnSaver()
