@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openEngine } from '../src/open-engine.ts'
 import type { Engine } from '../src/engine.ts'
 import { UNOBSERVED } from '../src/sessions/csv/observed-files.ts'
@@ -11,6 +11,14 @@ import { NO_REDIS, RedisServer } from './fixtures/redis.ts'
 import { makeLog, type KeptLog } from './fixtures/sessions.ts'
 
 const files = { SESSIONS_CSV_PATH: 'unused.csv', SESSIONS_FSYNC: 'always', DATABASE_POOL_SIZE: 4 } as const
+
+async function openFences (t: Test, url: string) {
+  const { PostgresPool } = await import('../src/postgres/pool.ts')
+  const { PostgresTurnFences } = await import('../src/postgres/turn-fences.ts')
+  const pool = new PostgresPool({ url, max: 3, log: makeLog() })
+  t.after(() => pool.close())
+  return { pool, fences: new PostgresTurnFences(pool) }
+}
 
 t.test('REDIS_URL is missed by its name', async t => {
   const opened = openEngine({ config: { ...files, SESSION_STORE: 'redis' }, now: Date.now, log: makeLog() })
@@ -82,11 +90,7 @@ t.test('conversations beside Redis are kept in the Postgres of DATABASE_URL', { 
   })
 
   t.test('one that comes late, after its successor, is not taken', async t => {
-    const { PostgresPool } = await import('../src/postgres/pool.ts')
-    const { PostgresTurnFences } = await import('../src/postgres/turn-fences.ts')
-    const pool = new PostgresPool({ url: databaseUrl, max: 2, log: makeLog() })
-    t.after(() => pool.close())
-    const fences = new PostgresTurnFences(pool)
+    const { pool, fences } = await openFences(t, databaseUrl)
     const [early, late] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002']
     t.equal(await fences.take('s-9', late, '1795725682993520'), true)
     t.equal(await fences.take('s-9', late, '1795725682993520'), true, 'asked twice, it stays')
@@ -110,11 +114,7 @@ t.test('conversations beside Redis are kept in the Postgres of DATABASE_URL', { 
   })
 
   t.test('a lease is taken once what is being written under the one before has ended', async t => {
-    const { PostgresPool } = await import('../src/postgres/pool.ts')
-    const { PostgresTurnFences } = await import('../src/postgres/turn-fences.ts')
-    const pool = new PostgresPool({ url: databaseUrl, max: 3, log: makeLog() })
-    t.after(() => pool.close())
-    const fences = new PostgresTurnFences(pool)
+    const { pool, fences } = await openFences(t, databaseUrl)
     const [early, late] = ['00000000-0000-4000-8000-000000000003', '00000000-0000-4000-8000-000000000004']
     await fences.take('s-10', early, '1')
     let hasEnded = false

@@ -10,7 +10,7 @@ import { TurnReader } from '../src/turn-events.ts'
 import { runUnderLease } from '../src/turn-lease.ts'
 import type { TurnRun } from '../src/turn-run.ts'
 import type { TurnWatch } from '../src/turn-watch.ts'
-import { makeGate } from './fixtures/gate.ts'
+import { makeGate, type Gate } from './fixtures/gate.ts'
 import { TestLease } from './fixtures/lease.ts'
 import { makeClock, makeLog, makeSession } from './fixtures/sessions.ts'
 import { MemoryTurnLog } from './fixtures/turn-log.ts'
@@ -89,6 +89,18 @@ function tell (watch: TurnWatch, lease: TestLease, tokens: number): void {
     watch.began(session, '')
     for (let index = 0; index < tokens; index++) watch.happened({ type: 'token', text: 'x' })
   })
+}
+
+/** A turn that has told one token, and ends when `end` opens. */
+async function openHeld (desk: Replica, turnLog: MemoryTurnLog, lease: TestLease): Promise<{ id: string, end: Gate }> {
+  const end = makeGate()
+  const { id } = await open(desk, async watch => {
+    tell(watch, lease, 1)
+    await end.opened
+    return done
+  })
+  await untilLogged(turnLog, 2)
+  return { id, end }
 }
 
 t.test('a turn that runs at one replica is followed at another, from any event to the last, by whoever owns it', async t => {
@@ -245,13 +257,7 @@ t.test('who follows a turn while its log cannot be read is told before long, and
 
 t.test('who follows a turn that the log forgot, as a crash of its server makes it, is told what is written from then on', async t => {
   const { first, second, turnLog, lease } = makeReplicas({ lostMs: 60_000 })
-  const end = makeGate()
-  const { id } = await open(first, async watch => {
-    tell(watch, lease, 1)
-    await end.opened
-    return done
-  })
-  await untilLogged(turnLog, 2)
+  const { id, end } = await openHeld(first, turnLog, lease)
   const followed = await second.find(formatEventId(id, 2), ann)
   const reading = readAll(followed.turn, 2)
   await turnLog.forget([session.sessionId])
@@ -264,13 +270,7 @@ t.test('who follows a turn that the log forgot, as a crash of its server makes i
 
 t.test('when the replica that follows stops, its events end without a last one, and who waits is told', async t => {
   const { first, second, turnLog, lease } = makeReplicas()
-  const end = makeGate()
-  const { id } = await open(first, async watch => {
-    tell(watch, lease, 1)
-    await end.opened
-    return done
-  })
-  await untilLogged(turnLog, 2)
+  const { id, end } = await openHeld(first, turnLog, lease)
   const { turn } = await second.find(formatEventId(id, 2), ann)
   second.stop()
   await t.rejects(turn.outcome, { code: 'SERVICE_STOPPING' })

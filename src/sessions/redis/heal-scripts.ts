@@ -3,7 +3,7 @@ import { PLACE_LUA, READ_LUA } from './lua.ts'
 /** Looked at in one script: others wait for a fraction of a millisecond. */
 const VISITS = 1000
 
-/** Keys of all kinds that one script goes past; to look at a session takes it five commands and more. */
+/** Keys of all kinds that one script goes past: where all of them are sessions, with a dozen commands each, others wait for some milliseconds. */
 const KEYS = 1000
 
 /** Drops the places of sessions whose hashes are gone. Argument: how many to pass over. Answers how many to pass over next; 0 at the end. */
